@@ -1,0 +1,3 @@
+//! The program `outcrop`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Remote backends, one module a vendor.

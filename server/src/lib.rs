@@ -1,0 +1,1 @@
+//! Listener, routes, configuration and the composition root.

@@ -1,0 +1,1 @@
+//! Durable adapters for the ports.

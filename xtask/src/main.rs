@@ -1,0 +1,3 @@
+//! What keeps the house in order.
+
+fn main() {}
