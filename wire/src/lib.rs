@@ -6,5 +6,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod exchange;
+mod json;
+mod native;
 
 pub use exchange::{AnswerHead, Encoder, Exchange, Reply, ReplyHead};
