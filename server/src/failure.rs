@@ -1,0 +1,73 @@
+use std::fmt;
+
+/// Why a command of the program could not be carried out: what went wrong, what to do about it, and the exit code
+/// that says so to a script.
+///
+/// A [`canon::Fault`] answers a caller of the API; a failure answers the person at the terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong, in a sentence without a capital or a full stop.
+    pub message: String,
+    /// What to do about it; may have several lines.
+    pub help: Option<String>,
+    /// The exit code: one of the constants of this type.
+    pub exit_code: u8,
+}
+
+impl Failure {
+    /// The command line or a configuration file asks for something impossible (`EX_USAGE` of `sysexits.h`).
+    pub const USAGE: u8 = 64;
+    /// Something that the command needs cannot be reached (`EX_UNAVAILABLE`).
+    pub const UNAVAILABLE: u8 = 69;
+    /// Outcrop itself failed (`EX_SOFTWARE`).
+    pub const INTERNAL: u8 = 70;
+    /// A file could not be read or written (`EX_IOERR`).
+    pub const IO: u8 = 74;
+    /// Ctrl-C: 128 and the number of SIGINT.
+    pub const INTERRUPTED: u8 = 130;
+
+    /// The command line or a configuration file asks for something impossible.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Self::USAGE, message)
+    }
+
+    /// Something that the command needs cannot be reached.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Self::UNAVAILABLE, message)
+    }
+
+    /// Outcrop itself failed.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Self::INTERNAL, message)
+    }
+
+    /// A file could not be read or written.
+    pub fn io(message: impl Into<String>) -> Self {
+        Self::new(Self::IO, message)
+    }
+
+    /// The user pressed Ctrl-C.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self::new(Self::INTERRUPTED, "interrupted")
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn new(exit_code: u8, message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, exit_code }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
