@@ -1,1 +1,4 @@
-//! The embedded inference backend.
+//! The embedded inference backend: reads a GGUF file and answers in canon's events.
+
+pub mod gguf;
+pub mod scheduler;
