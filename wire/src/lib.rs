@@ -6,6 +6,10 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod exchange;
+pub mod fault;
+mod frame;
+#[cfg(test)]
+mod golden;
 mod json;
 mod native;
 

@@ -1,0 +1,23 @@
+//! Golden files: `tests/golden/<name>` holds what the code said when it was last reviewed.
+
+use std::path::Path;
+
+/// Compares `actual` with the golden file, or writes it when `BLESS=1` (`cargo xtask bless`).
+pub(crate) fn check(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("create the folder");
+        std::fs::write(&path, actual).expect("write the golden file");
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    if expected != actual {
+        let at = expected.lines().zip(actual.lines()).position(|(old, new)| old != new);
+        let line = at.unwrap_or_else(|| expected.lines().count().min(actual.lines().count()));
+        let (old, new) = (expected.lines().nth(line), actual.lines().nth(line));
+        panic!(
+            "{name} differs from line {}:\n  golden: {old:?}\n  actual: {new:?}\n(run `cargo xtask bless` if it should)",
+            line + 1
+        );
+    }
+}
