@@ -27,6 +27,10 @@ pub trait Encoder: Send {
     /// A whole answer. `latency` is the time since the call came.
     fn whole(&mut self, head: &AnswerHead, answer: &Answer, latency: Duration) -> Reply;
 
+    /// How long the prompt is, in tokens, for formats whose first words say so; before [`Self::begin`], if it is
+    /// known then.
+    fn prompt(&mut self, _tokens: u64) {}
+
     /// The status line and headers under which the steps of a stream follow, and its first bytes, if the format
     /// begins before the first event.
     fn begin(&mut self, head: &AnswerHead, out: &mut BytesMut) -> ReplyHead;

@@ -5,12 +5,18 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod anthropic;
 mod exchange;
 pub mod fault;
 mod frame;
 #[cfg(test)]
 mod golden;
 mod json;
+mod media;
 mod native;
+mod object;
+mod sse;
+mod time;
 
 pub use exchange::{AnswerHead, Encoder, Exchange, Reply, ReplyHead};
+pub use sse::{Frame, Frames, Overlong};
