@@ -1,0 +1,120 @@
+//! Alias → model → deployments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use access::Permit;
+use canon::{Backend, Fault, ModelCard, ModelId, Request};
+
+/// The routing scopes that Bedrock puts before a model's id to name a system-defined inference profile.
+/// Source: "Supported Regions and models for inference profiles", Amazon Bedrock user guide.
+const PROFILE_SCOPES: [&str; 9] = ["us.", "eu.", "apac.", "global.", "us-gov.", "jp.", "au.", "ca.", "sa."];
+
+/// One model served on one pool.
+pub struct Deployment {
+    /// Its name, in receipts and logs.
+    pub name: Arc<str>,
+    /// What runs it.
+    pub backend: Arc<dyn Backend>,
+    /// The tokens set aside for calls that it has not finished. Survives a reload that keeps the deployment.
+    pub load: Arc<Load>,
+}
+
+/// Tokens set aside and not yet settled.
+#[derive(Debug, Default)]
+pub struct Load(AtomicU64);
+
+impl Load {
+    /// The tokens now outstanding.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sets `tokens` aside until the guard is dropped.
+    #[must_use]
+    pub fn hold(self: &Arc<Self>, tokens: u64) -> Held {
+        self.0.fetch_add(tokens, Ordering::Relaxed);
+        Held { load: Arc::clone(self), tokens }
+    }
+}
+
+/// Tokens set aside on a deployment; given back on drop.
+#[derive(Debug)]
+pub struct Held {
+    load: Arc<Load>,
+    tokens: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.load.0.fetch_sub(self.tokens, Ordering::Relaxed);
+    }
+}
+
+/// A model and everything that serves it.
+pub struct Entry {
+    /// What is published about it.
+    pub card: ModelCard,
+    /// What serves it; never empty.
+    pub deployments: Vec<Arc<Deployment>>,
+}
+
+/// Every model that can be called.
+#[derive(Default)]
+pub struct Catalog {
+    models: BTreeMap<ModelId, Arc<Entry>>,
+}
+
+impl Catalog {
+    /// Adds `deployment` under the model of `card`; the first card given for a model stands.
+    pub fn add(&mut self, card: ModelCard, deployment: Deployment) {
+        let deployment = Arc::new(deployment);
+        let entry = match self.models.remove(&card.id) {
+            None => Entry { card, deployments: vec![deployment] },
+            Some(entry) => {
+                let mut deployments = entry.deployments.clone();
+                deployments.push(deployment);
+                Entry { card: entry.card.clone(), deployments }
+            }
+        };
+        self.models.insert(entry.card.id.clone(), Arc::new(entry));
+    }
+
+    /// The models, by id.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.models.values()
+    }
+
+    /// The model that `name` means: its id, a system-defined inference profile of it, or the ARN of either.
+    ///
+    /// # Errors
+    /// [`canon::Kind::UnknownModel`].
+    pub fn find(&self, name: &ModelId) -> Result<&Arc<Entry>, Fault> {
+        let name = name.as_str();
+        let id = match name.strip_prefix("arn:") {
+            Some(arn) => arn.rsplit_once('/').map_or("", |(_, id)| id),
+            None => name,
+        };
+        let of_profile = || PROFILE_SCOPES.iter().find_map(|scope| id.strip_prefix(scope));
+        self.get(id).or_else(|| self.get(of_profile()?)).ok_or_else(Fault::unknown_model)
+    }
+
+    fn get(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.models.get(&ModelId::new(id))
+    }
+}
+
+/// A permitted request and the model that it is for.
+pub struct Target {
+    /// Who asks, and that they may.
+    pub permit: Permit,
+    /// What they ask.
+    pub request: Arc<Request>,
+    /// The model that answers.
+    pub entry: Arc<Entry>,
+}
+
+#[cfg(test)]
+mod tests;
