@@ -1,0 +1,44 @@
+//! What the tests of this crate share: a vocabulary small enough to read, and the real model where there is one.
+
+use std::path::PathBuf;
+
+use crate::tokenizer::{Tokenizer, TokenizerParts};
+
+/// Control tokens of [`tokenizer`], which stand after its 256 bytes and its merged tokens.
+const CONTROL: [&str; 4] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<file_sep>"];
+const MERGES: [&str; 8] = ["h e", "l l", "he ll", "hell o", "Ġ w", "i m", "Ã ©", "ð Ł"];
+
+/// A byte-level tokenizer with eight merges, four control tokens and one that its author defined.
+pub(crate) fn tokenizer() -> Tokenizer {
+    let merged: Vec<String> = MERGES.iter().map(|merge| merge.replace(' ', "")).collect();
+    let bytes: Vec<String> = crate::tokenizer::ALPHABET.iter().map(char::to_string).collect();
+    let spelt = bytes.iter().chain(&merged).map(String::as_str).chain(CONTROL).chain(["<tool>"]);
+    let tokens: Vec<&str> = spelt.collect();
+    let first = tokens.len() - CONTROL.len() - 1;
+    let kinds = (0..tokens.len()).map(|at| match at {
+        at if at < first => 1,
+        at if at + 1 < tokens.len() => 3,
+        _ => 4,
+    });
+    let parts = TokenizerParts {
+        model: "gpt2",
+        pre: "smollm",
+        kinds: kinds.collect(),
+        merges: MERGES.to_vec(),
+        bos: u32::try_from(first + 1).ok(),
+        ends: u32::try_from(first + 2).into_iter().collect(),
+        add_bos: Some(false),
+        tokens,
+        ..TokenizerParts::default()
+    };
+    Tokenizer::new(&parts).unwrap()
+}
+
+/// The file that `OUTCROP_TEST_MODEL` names; without it a test says that it was skipped.
+pub(crate) fn model(test: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("OUTCROP_TEST_MODEL").map(PathBuf::from);
+    if path.is_none() {
+        eprintln!("skipped: {test} needs a GGUF file; name it in OUTCROP_TEST_MODEL");
+    }
+    path
+}
