@@ -1,5 +1,7 @@
 //! Listener, routes, configuration and the composition root.
 
+mod client;
 mod failure;
+pub mod models;
 
 pub use failure::Failure;

@@ -1,0 +1,71 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+
+use super::verify::is_genuine;
+use super::{KnownModel, Progress, pull};
+use crate::Failure;
+
+/// The folder in which the files of known models are kept.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    pub(super) dir: PathBuf,
+    /// Where `uv` and `pip` are looked for, as `PATH` spells it.
+    pub(super) search_path: OsString,
+}
+
+impl Cache {
+    /// The cache in `dir`, or where there is none in the platform's cache folder.
+    ///
+    /// # Errors
+    /// [`Failure::USAGE`] where `dir` is not given and the user has no home folder.
+    pub fn new(dir: Option<PathBuf>) -> Result<Self, Failure> {
+        let dir = match dir {
+            Some(dir) => dir,
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| {
+                    Failure::usage("there is no home folder to keep models in")
+                        .with_help("say where with OUTCROP_MODEL_DIR=DIR")
+                })?
+                .cache_dir()
+                .join("outcrop")
+                .join("models"),
+        };
+        Ok(Self { dir, search_path: std::env::var_os("PATH").unwrap_or_default() })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the file of `model` lies, or would.
+    #[must_use]
+    pub fn path_of(&self, model: &KnownModel) -> PathBuf {
+        self.dir.join(model.file_name)
+    }
+
+    /// The path of `model`'s file if it is here and genuine. Reads the file unless that was done before.
+    #[must_use]
+    pub fn find(&self, model: &KnownModel) -> Option<PathBuf> {
+        let path = self.path_of(model);
+        is_genuine(model, &path).unwrap_or(false).then_some(path)
+    }
+
+    /// The path of `model`'s file, which is fetched first where it is not here.
+    ///
+    /// Dropping the future stops the transfer; the next one goes on from there where the source can.
+    ///
+    /// # Errors
+    /// [`Failure::UNAVAILABLE`] where no source yields the file, with the reason of each and what to do by hand;
+    /// [`Failure::IO`] where it cannot be kept.
+    pub async fn pull(
+        &self,
+        model: &'static KnownModel,
+        progress: &dyn Progress,
+    ) -> Result<PathBuf, Failure> {
+        pull::pull(self, model, progress).await
+    }
+}
