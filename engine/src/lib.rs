@@ -2,6 +2,7 @@
 
 pub mod gguf;
 mod quant;
+mod sampler;
 pub mod scheduler;
 pub mod tokenizer;
 
