@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("engine", &["canon"]),
     ("train", &["canon"]),
     ("jobs", &["control", "canon"]),
-    ("store", &["gateway", "control", "jobs", "ledger", "canon"]),
+    ("store", &["gateway", "access", "control", "jobs", "ledger", "canon"]),
     ("sim", &["gateway", "fleet", "ledger", "canon"]),
     ("server", &SERVER),
     ("cli", &["server", "sim", "train", "canon"]),
