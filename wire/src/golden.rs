@@ -1,5 +1,7 @@
 //! Golden files: `tests/golden/<name>` holds what the code said when it was last reviewed.
 
+pub(crate) mod conversation;
+
 use std::path::Path;
 
 /// Compares `actual` with the golden file, or writes it when `BLESS=1` (`cargo xtask bless`).

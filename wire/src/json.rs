@@ -3,6 +3,9 @@
 use canon::{Fault, Kind};
 use serde::{Deserialize, Serialize};
 
+/// With this message a shape's own `Deserialize` refuses a member that it knows: [`Kind::Unsupported`].
+pub(crate) const REFUSED: &str = "this member is not supported; leave it out";
+
 /// Reads a request's body.
 ///
 /// A member that the shape does not know (shapes carry `deny_unknown_fields`) is [`Kind::Unsupported`]; a value of the
@@ -18,8 +21,11 @@ pub(crate) fn decode_answer<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T,
 
 /// The provider behind the model sent what its format does not allow.
 pub(crate) fn garbled(why: &impl std::fmt::Display) -> Fault {
-    Fault::new(Kind::Upstream { status: None }, "The model's provider sent an answer that cannot be read. Retry.")
-        .with_detail(why)
+    Fault::new(
+        Kind::Upstream { status: None },
+        "The model's provider sent an answer that cannot be read. Retry.",
+    )
+    .with_detail(why)
 }
 
 /// Writes a document. Wire shapes have string keys and no failing `Serialize`, so nothing can go wrong.
@@ -43,8 +49,11 @@ fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) ->
 fn at(path: &str, message: &str) -> Fault {
     let path = if path == "." { "" } else { path };
     let problem = message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem);
+    if problem == REFUSED {
+        return Fault::unsupported(path, REFUSED);
+    }
     match quoted_after(problem, "unknown field `") {
-        Some(field) => Fault::unsupported(join(path, field), "this member is not supported; leave it out"),
+        Some(field) => Fault::unsupported(join(path, field), REFUSED),
         None => match quoted_after(problem, "missing field `") {
             Some(field) => Fault::malformed(join(path, field), "this member is required"),
             None => Fault::malformed(path, problem),

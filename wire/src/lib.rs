@@ -6,6 +6,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod anthropic;
+pub mod converse;
 mod exchange;
 pub mod fault;
 mod frame;
