@@ -1,5 +1,7 @@
 use std::fmt;
 
+use canon::{Fault, Kind};
+
 /// Why a command of the program could not be carried out: what went wrong, what to do about it, and the exit code
 /// that says so to a script.
 ///
@@ -17,6 +19,8 @@ pub struct Failure {
 impl Failure {
     /// The command line or a configuration file asks for something impossible (`EX_USAGE` of `sysexits.h`).
     pub const USAGE: u8 = 64;
+    /// What was read is damaged (`EX_DATAERR`).
+    pub const DAMAGED: u8 = 65;
     /// Something that the command needs cannot be reached (`EX_UNAVAILABLE`).
     pub const UNAVAILABLE: u8 = 69;
     /// Outcrop itself failed (`EX_SOFTWARE`).
@@ -29,6 +33,11 @@ impl Failure {
     /// The command line or a configuration file asks for something impossible.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Self::USAGE, message)
+    }
+
+    /// What was read is damaged.
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(Self::DAMAGED, message)
     }
 
     /// Something that the command needs cannot be reached.
@@ -71,3 +80,25 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// For the person who owns the machine: the private detail is theirs to read.
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        let message = match fault.detail() {
+            Some(detail) => format!("{} ({detail})", fault.message()),
+            None => fault.message().to_owned(),
+        };
+        let exit_code = match fault.kind() {
+            Kind::Internal => Self::INTERNAL,
+            Kind::Storage => Self::IO,
+            Kind::Malformed { .. }
+            | Kind::Unsupported { .. }
+            | Kind::TooLarge { .. }
+            | Kind::UnknownModel
+            | Kind::UnknownRoute
+            | Kind::ContextExceeded { .. } => Self::USAGE,
+            _ => Self::UNAVAILABLE,
+        };
+        Self::new(exit_code, message).with_help(format!("for more: outcrop explain {}", fault.kind().code()))
+    }
+}

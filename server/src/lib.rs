@@ -1,7 +1,8 @@
 //! Listener, routes, configuration and the composition root.
 
-mod client;
+pub mod client;
 mod failure;
 pub mod models;
+pub mod places;
 
 pub use failure::Failure;

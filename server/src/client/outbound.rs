@@ -2,7 +2,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -12,6 +12,7 @@ use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioExecutor;
 
+const USER_AGENT: &str = concat!("outcrop/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -48,12 +49,13 @@ pub(crate) async fn send_near(request: Request<Full<Bytes>>) -> Result<Response<
 
 async fn answer<C>(
     connector: C,
-    request: Request<Full<Bytes>>,
+    mut request: Request<Full<Bytes>>,
     to: &str,
 ) -> Result<Response<Incoming>, String>
 where
     HttpsConnector<C>: Connect + Clone + Send + Sync + 'static,
 {
+    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     let roots = HttpsConnectorBuilder::new().with_native_roots();
     let roots = roots.map_err(|error| format!("the system's certificates cannot be read: {error}"))?;
     let secure = roots.https_or_http().enable_http1().wrap_connector(connector);

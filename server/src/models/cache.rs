@@ -1,11 +1,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
-
 use super::verify::is_genuine;
 use super::{KnownModel, Progress, pull};
-use crate::Failure;
+use crate::{Failure, places};
 
 /// The folder in which the files of known models are kept.
 #[derive(Clone, Debug)]
@@ -21,17 +19,7 @@ impl Cache {
     /// # Errors
     /// [`Failure::USAGE`] where `dir` is not given and the user has no home folder.
     pub fn new(dir: Option<PathBuf>) -> Result<Self, Failure> {
-        let dir = match dir {
-            Some(dir) => dir,
-            None => etcetera::choose_base_strategy()
-                .map_err(|_| {
-                    Failure::usage("there is no home folder to keep models in")
-                        .with_help("say where with OUTCROP_MODEL_DIR=DIR")
-                })?
-                .cache_dir()
-                .join("outcrop")
-                .join("models"),
-        };
+        let dir = places::model_dir(dir)?;
         Ok(Self { dir, search_path: std::env::var_os("PATH").unwrap_or_default() })
     }
 

@@ -18,7 +18,6 @@ const ATTEMPTS_MAX: u32 = 3;
 const BACKOFF: Duration = Duration::from_millis(500);
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const BUFFER_BYTES: usize = 256 << 10;
-const USER_AGENT: &str = concat!("outcrop/", env!("CARGO_PKG_VERSION"));
 
 /// Fetches `url` into `part`, going on from what is there already.
 ///
@@ -92,7 +91,6 @@ impl Transfer<'_> {
         let mut url = url.clone();
         for _ in 0..=REDIRECTS_MAX {
             let request = Request::get(&url)
-                .header(header::USER_AGENT, USER_AGENT)
                 .header(header::ACCEPT_ENCODING, "identity")
                 .header(header::RANGE, format!("bytes={}-", self.bytes))
                 .body(Full::<Bytes>::default())
