@@ -23,13 +23,29 @@ const ROOT: &str = "root";
 /// The key of the audit trail, in the data folder.
 const AUDIT_KEY: &str = "audit-key";
 
+/// How long a receipt's future waits for a disk that refuses it.
+const PATIENCE_MS: u64 = 5_000;
+
 /// How records are kept.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// What a durable record outlives.
     pub durability: Durability,
     /// The database grows no larger, in bytes; `None` leaves it to the disk.
     pub bytes_max: Option<u64>,
+    /// How long a receipt's future waits while the disk refuses its record. Then it fails with [`Kind::Storage`]; the
+    /// record stays queued and is tried until this process ends.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            bytes_max: None,
+            patience: Duration::from_millis(PATIENCE_MS),
+        }
+    }
 }
 
 /// What a durable record outlives.
@@ -80,7 +96,8 @@ impl Store {
         let healthy = Arc::new(AtomicBool::new(true));
         let (orders, queue) = mpsc::channel();
         let books = Books { connection, sealer, witness };
-        let writer = Writer { books, queue, healthy: Arc::clone(&healthy), waiting: Waiting::default() };
+        let writer =
+            Writer { books, queue, healthy: Arc::clone(&healthy), waiting: Waiting::new(options.patience) };
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run());
         let thread = Mutex::new(Some(thread.map_err(Fault::internal)?));
         Ok((Self { orders, healthy, records, thread, _dir: dir.clone() }, Opened { recovered, first_start }))

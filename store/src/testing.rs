@@ -73,7 +73,7 @@ impl Entropy for Counter {
 pub(crate) fn id(number: u64) -> RequestId {
     let mut bytes = [7; 16];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
-    RequestId::from_random(bytes)
+    RequestId::from_bytes(bytes)
 }
 
 pub(crate) fn intent(number: u64) -> IntentRecord {

@@ -21,8 +21,6 @@ use crate::witness::Witness;
 const BATCH_RECORDS_MAX: usize = 4096;
 /// How often receipts that could not be written are tried again.
 const RETRY_MS: u64 = 250;
-/// How long a receipt's future waits before it says that its record is not durable yet.
-const PATIENCE_MS: u64 = 5_000;
 
 /// How the one who waits is told.
 pub(crate) type Reply = oneshot::Sender<Result<(), Fault>>;
@@ -63,8 +61,9 @@ pub(crate) struct Books {
 }
 
 /// What the writer holds in memory. All of it is bounded by the calls that the gateway lets in at once.
-#[derive(Default)]
 pub(crate) struct Waiting {
+    /// How long a receipt's future waits before it says that its record is not durable yet.
+    patience: Duration,
     open: HashMap<RequestId, OpenCall>,
     intents: Vec<(IntentRecord, Reply)>,
     receipts: VecDeque<Due>,
@@ -197,6 +196,10 @@ impl Books {
 }
 
 impl Waiting {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self { patience, open: HashMap::new(), intents: Vec::new(), receipts: VecDeque::new(), closing: None }
+    }
+
     fn len(&self) -> usize {
         self.intents.len() + self.receipts.len()
     }
@@ -208,7 +211,7 @@ impl Waiting {
                 tell(reply, Err(problem::unrecorded("earlier receipts cannot be written yet")));
             }
             Order::Settle(receipt, reply) => {
-                let until = Instant::now() + Duration::from_millis(PATIENCE_MS);
+                let until = Instant::now() + self.patience;
                 self.receipts.push_back(Due { receipt, reply: Some(reply), until });
             }
             Order::Close(at_ms) => self.closing = Some(at_ms),
