@@ -12,10 +12,12 @@ pub mod fault;
 mod frame;
 #[cfg(test)]
 mod golden;
+pub mod invoke;
 mod json;
 mod media;
 mod native;
 mod object;
+pub mod openai;
 mod sse;
 mod time;
 

@@ -9,6 +9,7 @@ use std::fmt;
 use canon::{Fault, Json};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Members that one object may have. The widest shape has some forty, and a search among them must stay cheap.
@@ -52,6 +53,26 @@ impl<'a> Node<'a, '_> {
         self.raw.get().starts_with('"')
     }
 
+    /// The value's text, a slice of the body.
+    pub(crate) fn text(&self) -> &'a str {
+        self.raw.get()
+    }
+
+    /// Whether the value is written exactly so.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.raw.get() == text
+    }
+
+    /// Whether the value means the same as `text`.
+    fn is_like(&self, text: &str) -> bool {
+        let value = |text| serde_json::from_str::<Value>(text).ok();
+        self.is(text)
+            || match (value(self.raw.get()), value(text)) {
+                (Some(Value::Number(this)), Some(Value::Number(that))) => this.as_f64() == that.as_f64(),
+                (this, that) => this == that,
+            }
+    }
+
     /// The value as its author wrote it.
     pub(crate) fn json(self) -> Result<Json, Fault> {
         Ok(Json::from_text(self.raw.get()))
@@ -67,6 +88,10 @@ impl<'a> Node<'a, '_> {
     }
 
     /// An array of strings.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is not general enough over the node's lifetimes"
+    )]
     pub(crate) fn strings(self) -> Result<Vec<String>, Fault> {
         self.each(|item| item.string())
     }
@@ -89,6 +114,14 @@ impl<'a> Node<'a, '_> {
         match self.u64()? {
             0 => Err(self.malformed("must be at least 1")),
             number => Ok(number),
+        }
+    }
+
+    /// The 64 bits of a whole number of either sign.
+    pub(crate) fn bits(self) -> Result<u64, Fault> {
+        match serde_json::from_str::<i64>(self.raw.get()) {
+            Ok(number) => Ok(number.cast_unsigned()),
+            Err(_) => self.u64(),
         }
     }
 
@@ -160,6 +193,12 @@ impl<'a, 'p> Object<'a, 'p> {
         (raw.get() != "null").then_some(Node { raw, at: At::Member(self.at, name) })
     }
 
+    /// A member's text, if it is there, even where it is null.
+    pub(crate) fn text(&mut self, name: &str) -> Option<&'a str> {
+        let index = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(index).1.get())
+    }
+
     /// A member read by `read`, if it is there and not null.
     pub(crate) fn maybe<T>(
         &mut self,
@@ -192,7 +231,7 @@ impl<'a, 'p> Object<'a, 'p> {
     /// Takes members that say nothing when they have the value `harmless`, and refuses them otherwise.
     pub(crate) fn only(&mut self, allowed: &[(&'p str, &str, &str)]) -> Result<(), Fault> {
         for (name, harmless, remedy) in allowed {
-            if let Some(node) = self.take(name).filter(|node| node.raw.get() != *harmless) {
+            if let Some(node) = self.take(name).filter(|node| !node.is_like(harmless)) {
                 return Err(node.unsupported(remedy));
             }
         }
@@ -218,14 +257,6 @@ impl<'a, 'p> Object<'a, 'p> {
                 "this member is not supported; leave it out",
             )),
         }
-    }
-
-    pub(crate) fn malformed(&self, problem: impl fmt::Display) -> Fault {
-        Fault::malformed(self.at.to_string(), problem)
-    }
-
-    pub(crate) fn unsupported(&self, remedy: impl fmt::Display) -> Fault {
-        Fault::unsupported(self.at.to_string(), remedy)
     }
 }
 

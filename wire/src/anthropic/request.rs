@@ -23,15 +23,17 @@ pub(super) fn native(body: &Bytes) -> Result<(Request, Messages), Fault> {
     let model = ModelId::new(object.need("model", Node::string)?);
     let (mut request, manner) = call(object, model)?;
     request.stream = manner.stream;
-    Ok(answered(request, &manner, body))
+    request.verbatim = Some(Verbatim { format: Format::Anthropic, body: body.clone() });
+    Ok(answered(request, &manner))
 }
 
-/// The body that `InvokeModel` carries; some clients leave `stream` in it.
+/// The body that `InvokeModel` carries; some clients leave `stream` in it. There is nothing to relay, because the
+/// answer is framed otherwise.
 pub(super) fn invoked(model: ModelId, stream: bool, body: &Bytes) -> Result<(Request, Messages), Fault> {
     let root = read(body)?;
     let (mut request, manner) = call(root.object()?, model)?;
     request.stream = stream;
-    Ok(answered(request, &manner, body))
+    Ok(answered(request, &manner))
 }
 
 /// Reads a request to count tokens: a Messages request that need not say how long the answer may be.
@@ -45,9 +47,8 @@ pub fn count(body: &[u8]) -> Result<Request, Fault> {
     Ok(members(object, model)?.0)
 }
 
-fn answered(mut request: Request, manner: &Manner, body: &Bytes) -> (Request, Messages) {
+fn answered(request: Request, manner: &Manner) -> (Request, Messages) {
     let answer = Messages::new(manner.omit_thinking, request.hints.tier);
-    request.verbatim = Some(Verbatim { format: Format::Anthropic, body: body.clone() });
     (request, answer)
 }
 

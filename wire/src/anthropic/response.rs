@@ -207,27 +207,31 @@ impl<'a> Block<'a> {
 
 /// Where a statement's support stands.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 pub(super) enum Place<'a> {
-    CharLocation {
+    #[serde(rename = "char_location")]
+    Chars {
         #[serde(flatten)]
         of: Quote<'a>,
         start_char_index: u64,
         end_char_index: u64,
     },
-    PageLocation {
+    #[serde(rename = "page_location")]
+    Pages {
         #[serde(flatten)]
         of: Quote<'a>,
         start_page_number: u64,
         end_page_number: u64,
     },
-    ContentBlockLocation {
+    #[serde(rename = "content_block_location")]
+    Pieces {
         #[serde(flatten)]
         of: Quote<'a>,
         start_block_index: u64,
         end_block_index: u64,
     },
-    SearchResultLocation {
+    #[serde(rename = "search_result_location")]
+    Found {
         cited_text: String,
         source: &'a str,
         title: Option<&'a str>,
@@ -235,12 +239,8 @@ pub(super) enum Place<'a> {
         start_block_index: u64,
         end_block_index: u64,
     },
-    WebSearchResultLocation {
-        cited_text: String,
-        url: &'a str,
-        title: Option<&'a str>,
-        encrypted_index: &'static str,
-    },
+    #[serde(rename = "web_search_result_location")]
+    Web { cited_text: String, url: &'a str, title: Option<&'a str>, encrypted_index: &'static str },
 }
 
 #[derive(Serialize)]
@@ -261,12 +261,12 @@ impl<'a> Place<'a> {
         };
         match (&citation.span, &citation.source) {
             (Some(Span::Chars { document, start, end }), _) => {
-                Self::CharLocation { of: quote(*document), start_char_index: *start, end_char_index: *end }
+                Self::Chars { of: quote(*document), start_char_index: *start, end_char_index: *end }
             }
             (Some(Span::Pages { document, start, end }), _) => {
-                Self::PageLocation { of: quote(*document), start_page_number: *start, end_page_number: *end }
+                Self::Pages { of: quote(*document), start_page_number: *start, end_page_number: *end }
             }
-            (Some(Span::Chunks { document, start, end }), Some(source)) => Self::SearchResultLocation {
+            (Some(Span::Chunks { document, start, end }), Some(source)) => Self::Found {
                 cited_text,
                 source,
                 title,
@@ -274,16 +274,12 @@ impl<'a> Place<'a> {
                 start_block_index: *start,
                 end_block_index: *end,
             },
-            (Some(Span::Chunks { document, start, end }), None) => Self::ContentBlockLocation {
-                of: quote(*document),
-                start_block_index: *start,
-                end_block_index: *end,
-            },
-            (Some(Span::Web { url, .. }), _) => {
-                Self::WebSearchResultLocation { cited_text, url, title, encrypted_index: "" }
+            (Some(Span::Chunks { document, start, end }), None) => {
+                Self::Pieces { of: quote(*document), start_block_index: *start, end_block_index: *end }
             }
+            (Some(Span::Web { url, .. }), _) => Self::Web { cited_text, url, title, encrypted_index: "" },
             // A citation without a place is one of the whole first document.
-            (None, _) => Self::CharLocation { of: quote(0), start_char_index: 0, end_char_index: 0 },
+            (None, _) => Self::Chars { of: quote(0), start_char_index: 0, end_char_index: 0 },
         }
     }
 }

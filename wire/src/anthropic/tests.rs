@@ -23,7 +23,7 @@ fn bytes(body: &Value) -> Bytes {
     Bytes::from(body.to_string())
 }
 
-fn ask(more: Value) -> Value {
+fn ask(more: &Value) -> Value {
     let mut body = json!({
         "model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]
     });
@@ -156,7 +156,7 @@ fn what_cannot_be_carried_is_refused_by_name() {
         ),
     ];
     for (more, message) in unsupported {
-        check(&ask(more), "unsupported", message);
+        check(&ask(&more), "unsupported", message);
     }
     let malformed = [
         (json!({"max_tokens": null}), "max_tokens: this member is required"),
@@ -168,7 +168,7 @@ fn what_cannot_be_carried_is_refused_by_name() {
         (json!({"tool_choice": {"type": "some"}}), "tool_choice: type: expected"),
     ];
     for (more, message) in malformed {
-        check(&ask(more), "malformed", message);
+        check(&ask(&more), "malformed", message);
     }
 }
 
@@ -185,7 +185,7 @@ fn blocks_do_not_nest_without_end() {
 }
 
 /// A stream as `(event, data)`.
-fn stream(body: &Value, events: &[Event], finish: Finish) -> Vec<(String, Value)> {
+fn stream(body: &Value, events: &[Event], finish: &Finish) -> Vec<(String, Value)> {
     let mut encoder = decode(&bytes(body)).unwrap().encoder;
     let mut out = BytesMut::new();
     encoder.prompt(7);
@@ -193,7 +193,7 @@ fn stream(body: &Value, events: &[Event], finish: Finish) -> Vec<(String, Value)
     for event in events {
         encoder.event(event, &mut out);
     }
-    encoder.finish(&finish, Duration::ZERO, &mut out);
+    encoder.finish(finish, Duration::ZERO, &mut out);
     let mut frames = Frames::new(1 << 20);
     frames.push(&out).unwrap();
     std::iter::from_fn(|| frames.pop())
@@ -217,7 +217,7 @@ fn a_stream_numbers_blocks_as_clients_see_them_begin() {
     ];
     let finish =
         Finish::new(StopReason::ToolUse, Usage { cache_read: 3, reasoning: 2, ..Usage::plain(4, 5) });
-    let said = stream(&ask(json!({"stream": true})), &events, finish);
+    let said = stream(&ask(&json!({"stream": true})), &events, &finish);
     let names: Vec<_> = said
         .iter()
         .map(|(name, data)| {
@@ -261,15 +261,15 @@ fn reasoning_is_left_out_where_the_caller_asked_for_that() {
         Event::Signature { index: 0, signature: "c2ln".into() },
         Event::BlockStop { index: 0 },
     ];
-    let body = ask(json!({"thinking": {"type": "adaptive", "display": "omitted"}}));
-    let said = stream(&body, &events, Finish::new(StopReason::EndTurn, Usage::plain(1, 1)));
+    let body = ask(&json!({"thinking": {"type": "adaptive", "display": "omitted"}}));
+    let said = stream(&body, &events, &Finish::new(StopReason::EndTurn, Usage::plain(1, 1)));
     assert!(!format!("{said:?}").contains("secret"));
     assert!(format!("{said:?}").contains("c2ln"));
 }
 
 #[test]
 fn a_whole_answer_is_a_messages_object() {
-    let mut encoder = decode(&bytes(&ask(json!({})))).unwrap().encoder;
+    let mut encoder = decode(&bytes(&ask(&json!({})))).unwrap().encoder;
     let content = vec![Content::Text("hello".into())];
     let mut finish = Finish::new(StopReason::StopSequence, Usage::plain(4, 5));
     finish.stop_sequence = Some("END".into());
@@ -302,6 +302,6 @@ proptest! {
         let mut body = rich().to_string().into_bytes();
         let at = at.index(body.len());
         body.splice(at..(at + with.len()).min(body.len()), with.into_bytes());
-        let _ = decode(&Bytes::from(body));
+        drop(decode(&Bytes::from(body)));
     }
 }

@@ -9,9 +9,9 @@ fn shape(body: &str) -> Result<(), Fault> {
     object.need("name", Node::string)?;
     object.maybe("count", Node::positive)?;
     object.maybe("list", |list| {
-        list.each(|item| {
-            let (tag, item) = item.tagged()?;
-            if tag == "a" { item.end() } else { Err(item.malformed(format_args!("no such type: {tag}"))) }
+        list.each(|node| {
+            let (tag, item) = node.tagged()?;
+            if tag == "a" { item.end() } else { Err(node.malformed(format_args!("no such type: {tag}"))) }
         })
     })?;
     object.end()

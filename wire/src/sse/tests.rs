@@ -79,7 +79,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut frames = Frames::new(50);
-        let _ = frames.push(&bytes);
+        let overlong = frames.push(&bytes).is_err();
+        prop_assert!(!overlong || bytes.len() > 50);
         while frames.pop().is_some() {}
     }
 }

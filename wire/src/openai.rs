@@ -1,0 +1,7 @@
+//! OpenAI's formats: Chat Completions, Responses, and the list of models.
+
+pub mod chat;
+mod models;
+mod usage;
+
+pub use models::{model, models};

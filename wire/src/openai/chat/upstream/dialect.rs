@@ -1,0 +1,74 @@
+/// What a server of this format takes beyond what all of them do. A vendor is one of these values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// What it calls the length of the answer.
+    pub length: LengthName,
+    /// It takes `top_k`.
+    pub top_k: bool,
+    /// It takes `seed`.
+    pub seed: bool,
+    /// It takes `presence_penalty` and `frequency_penalty`.
+    pub penalties: bool,
+    /// It takes `response_format` of type `json_schema`.
+    pub schemas: bool,
+    /// It takes `parallel_tool_calls`.
+    pub parallel_tools: bool,
+    /// It takes `reasoning_content` of earlier turns.
+    pub reasoning: bool,
+    /// It takes `stream_options.include_usage`.
+    pub stream_usage: bool,
+    /// It takes `reasoning_effort`.
+    pub effort: bool,
+    /// It takes `service_tier`.
+    pub tier: bool,
+    /// It takes `metadata`.
+    pub metadata: bool,
+    /// It takes `user`.
+    pub user: bool,
+}
+
+/// What a server calls the length of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LengthName {
+    /// `max_tokens`, as most servers have it.
+    MaxTokens,
+    /// `max_completion_tokens`, as OpenAI has it since its models reason.
+    MaxCompletionTokens,
+}
+
+impl Dialect {
+    /// vLLM, and servers that follow it.
+    /// <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>
+    pub const VLLM: Self = Self {
+        length: LengthName::MaxTokens,
+        top_k: true,
+        seed: true,
+        penalties: true,
+        schemas: true,
+        parallel_tools: true,
+        reasoning: true,
+        stream_usage: true,
+        effort: true,
+        tier: false,
+        metadata: false,
+        user: true,
+    };
+
+    /// llama.cpp's `llama-server`, and its Python binding.
+    /// <https://github.com/ggml-org/llama.cpp/tree/master/tools/server>
+    pub const LLAMA_CPP: Self = Self { parallel_tools: false, effort: false, user: false, ..Self::VLLM };
+
+    /// Ollama. <https://docs.ollama.com/api/openai-compatibility>
+    pub const OLLAMA: Self =
+        Self { top_k: false, parallel_tools: false, reasoning: false, user: false, ..Self::VLLM };
+
+    /// OpenAI itself.
+    pub const OPENAI: Self = Self {
+        length: LengthName::MaxCompletionTokens,
+        top_k: false,
+        reasoning: false,
+        tier: true,
+        metadata: true,
+        ..Self::VLLM
+    };
+}
