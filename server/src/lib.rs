@@ -2,7 +2,9 @@
 
 pub mod client;
 mod failure;
+pub mod listen;
 pub mod models;
 pub mod places;
+pub mod tls;
 
 pub use failure::Failure;
