@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use cargo_metadata::{DependencyKind, Package};
@@ -46,29 +45,37 @@ const SERVER: [&str; 13] = [
 const TEST_ARROWS: [(&str, &str, &str); 0] = [];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let rooms: BTreeMap<&str, &[&str]> = ARROWS.into_iter().collect();
     let members = tree.metadata.workspace_packages();
-    members.into_iter().flat_map(|package| check_package(tree, &rooms, package)).collect()
+    members.into_iter().flat_map(|package| check_package(tree, package)).collect()
 }
 
-fn check_package(tree: &Tree, rooms: &BTreeMap<&str, &[&str]>, package: &Package) -> Vec<Finding> {
+fn check_package(tree: &Tree, package: &Package) -> Vec<Finding> {
     let manifest = package.manifest_path.as_std_path();
     let path = manifest.strip_prefix(&tree.root).unwrap_or(manifest);
-    let name = package.name.as_str();
-    let Some(may) = rooms.get(name) else {
-        return vec![unknown(path, name)];
+    // A crate of this house is one that a path leads to; a registry's crate of the same name is none.
+    let own = package.dependencies.iter().filter(|dependency| dependency.path.is_some());
+    let arrows: Vec<Arrow<'_>> = own
+        .map(|dependency| Arrow {
+            to: dependency.name.as_str(),
+            for_tests: dependency.kind == DependencyKind::Development,
+        })
+        .collect();
+    check_arrows(path, package.name.as_str(), &arrows)
+}
+
+/// One crate's knowledge of another.
+pub(super) struct Arrow<'a> {
+    pub(super) to: &'a str,
+    pub(super) for_tests: bool,
+}
+
+pub(super) fn check_arrows(path: &Path, from: &str, arrows: &[Arrow<'_>]) -> Vec<Finding> {
+    let Some((_, may)) = ARROWS.iter().find(|(name, _)| *name == from) else {
+        return vec![unknown(path, from)];
     };
-    let mut findings = Vec::new();
-    for dependency in &package.dependencies {
-        let target = dependency.name.as_str();
-        let for_tests = dependency.kind == DependencyKind::Development;
-        let listed = TEST_ARROWS.iter().any(|(from, to, _)| *from == name && *to == target);
-        // A crate of this house is one that a path leads to; a registry's crate of the same name is none.
-        if dependency.path.is_some() && !may.contains(&target) && !(for_tests && listed) {
-            findings.push(forbidden(path, name, target, may));
-        }
-    }
-    findings
+    let listed = |to: &str| TEST_ARROWS.iter().any(|(one, other, _)| *one == from && *other == to);
+    let allowed = |arrow: &&Arrow<'_>| may.contains(&arrow.to) || arrow.for_tests && listed(arrow.to);
+    arrows.iter().filter(|arrow| !allowed(arrow)).map(|arrow| forbidden(path, from, arrow.to, may)).collect()
 }
 
 fn unknown(path: &Path, name: &str) -> Finding {

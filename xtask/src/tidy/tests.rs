@@ -104,3 +104,18 @@ fn unsafe_is_found_outside_its_rooms_only() {
         assert_eq!(check_text(unsafety::check_source, "engine/src/kernels/avx2.rs", text), [], "{text}");
     }
 }
+
+#[test]
+fn an_arrow_that_the_table_lacks_is_found_also_from_tests() {
+    let check = |from: &str, to: &str, for_tests: bool| {
+        let found = arrows::check_arrows(Path::new("Cargo.toml"), from, &[arrows::Arrow { to, for_tests }]);
+        found.into_iter().map(|finding| finding.problem).collect::<Vec<_>>()
+    };
+    for for_tests in [false, true] {
+        assert_eq!(check("gateway", "wire", for_tests), ["`gateway` may not know `wire`"]);
+        assert_eq!(check("engine", "wire", for_tests), ["`engine` may not know `wire`"]);
+        assert_eq!(check("canon", "wire", for_tests), ["`canon` may not know `wire`"]);
+        assert_eq!(check("providers", "wire", for_tests), [""; 0]);
+    }
+    assert_eq!(check("helpers", "canon", false), ["crate `helpers` has no row in the table of arrows"]);
+}
