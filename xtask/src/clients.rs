@@ -33,7 +33,8 @@ enum Runtime {
 }
 
 /// Every group of cases.
-pub const CLIENTS: [Client; 11] = [
+pub const CLIENTS: [Client; 12] = [
+    Client { name: "outcrop", runtime: Runtime::Python("outcrop_command") },
     Client { name: "boto3_converse", runtime: Runtime::Python("boto3_converse") },
     Client { name: "boto3_invoke", runtime: Runtime::Python("boto3_invoke") },
     Client { name: "boto3_access", runtime: Runtime::Python("boto3_access") },

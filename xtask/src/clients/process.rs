@@ -41,6 +41,7 @@ impl Process {
         let environment = vec![
             ("OUTCROP_URL", server.url.clone()),
             ("OUTCROP_DIR", path("")),
+            (super::BINARY, server.binary.to_string_lossy().into_owned()),
             ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),

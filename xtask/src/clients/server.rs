@@ -15,6 +15,8 @@ pub struct Server {
     child: Child,
     /// Where it serves.
     pub url: String,
+    /// The program.
+    pub binary: PathBuf,
     folder: PathBuf,
 }
 
@@ -37,7 +39,7 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
         match ready(&mut child) {
-            Some(url) => Ok(Self { child, url, folder }),
+            Some(url) => Ok(Self { child, url, binary: binary.to_owned(), folder }),
             None => {
                 drop(child.kill());
                 let text = fs::read_to_string(&log).unwrap_or_default();
