@@ -6,27 +6,29 @@
 //! listed in [`extra`] are taken. Of `additionalModelResponseFieldPaths` only `/stop_sequence` ever finds anything;
 //! as in Bedrock, a path that finds nothing is ignored.
 
+#[macro_use]
+mod shape;
+
 pub mod client;
 mod content;
+pub(crate) mod counted;
 mod extra;
+pub(crate) mod nova;
 mod request;
 mod response;
-mod shape;
 mod stream;
 
 use bytes::Bytes;
-use canon::{Fault, Request};
+use canon::Fault;
 
 use crate::Exchange;
-
-pub(crate) use request::decode_counted;
 
 /// Reads the body of Converse, or of ConverseStream when `stream`, as a call of `model`.
 ///
 /// # Errors
 /// [`canon::Kind::Malformed`] and [`canon::Kind::Unsupported`], which name the member.
 pub fn decode(model: &str, stream: bool, body: &Bytes) -> Result<Exchange, Fault> {
-    let (request, echo): (Request, _) = request::decode(model, stream, body)?;
+    let (request, echo) = request::decode(model, stream, body)?;
     Ok(Exchange { request, encoder: Box::new(stream::Speaker::new(echo)) })
 }
 

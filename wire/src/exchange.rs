@@ -31,6 +31,9 @@ pub trait Encoder: Send {
     /// known then.
     fn prompt(&mut self, _tokens: u64) {}
 
+    /// How long the first event took, since the call came, for formats that report it; before [`Self::begin`].
+    fn first_byte(&mut self, _latency: Duration) {}
+
     /// The status line and headers under which the steps of a stream follow, and its first bytes, if the format
     /// begins before the first event.
     fn begin(&mut self, head: &AnswerHead, out: &mut BytesMut) -> ReplyHead;

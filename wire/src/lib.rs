@@ -7,6 +7,7 @@
 
 pub mod anthropic;
 pub mod converse;
+pub mod count;
 mod exchange;
 pub mod fault;
 mod frame;
@@ -15,6 +16,7 @@ mod golden;
 pub mod invoke;
 mod json;
 mod media;
+pub mod models;
 mod native;
 mod object;
 pub mod openai;

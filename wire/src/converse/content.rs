@@ -1,8 +1,8 @@
 //! Content blocks, both ways.
 
 use canon::{
-    Blob, Citation, Content, Document, DocumentSource, Media, MediaKind, ReasoningText, Span, ToolOutcome,
-    ToolUse,
+    Answer, Blob, Citation, Content, Document, DocumentSource, Media, MediaKind, ReasoningText, Span,
+    ToolOutcome, ToolUse,
 };
 
 use super::shape::content as shape;
@@ -133,6 +133,11 @@ fn span(location: shape::Location<'_>) -> Span {
         }
         shape::Location::SearchResult(refused) => match refused {},
     }
+}
+
+/// The blocks of an answer. A bare JSON value and media by address are unsayable in Converse, and no model writes them.
+pub(super) fn blocks(answer: &Answer) -> Vec<ContentBlock<'_>> {
+    answer.content.iter().filter_map(|content| to_block(content).ok()).collect()
 }
 
 /// What Converse has no words for.

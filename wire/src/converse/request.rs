@@ -31,12 +31,7 @@ pub(super) fn decode(model: &str, stream: bool, body: &Bytes) -> Result<(Request
     Ok((request, echo))
 }
 
-/// The request of CountTokens: the part of Converse's body that makes the prompt.
-pub(crate) fn decode_counted(model: &str, body: &[u8]) -> Result<Request, Fault> {
-    from_shape(model, json::decode(body)?)
-}
-
-fn from_shape(model: &str, shape: shape::ConverseRequest<'_>) -> Result<Request, Fault> {
+pub(super) fn from_shape(model: &str, shape: shape::ConverseRequest<'_>) -> Result<Request, Fault> {
     let mut request = Request::new(ModelId::new(model));
     let Some(messages) = shape.messages else {
         return Err(Fault::malformed("messages", "this member is required"));

@@ -34,9 +34,7 @@ impl Echo {
 }
 
 pub(super) fn encode(answer: &Answer, echo: Echo, latency: Duration) -> Vec<u8> {
-    // Canon's `Json` cannot be a block of an answer, and nothing else is unsayable in Converse but addresses of media,
-    // which no model writes.
-    let content = answer.content.iter().filter_map(|content| content::to_block(content).ok()).collect();
+    let content = content::blocks(answer);
     json::encode(&shape::ConverseResponse {
         output: shape::Output { message: shape::OutputMessage { role: Role::Assistant, content } },
         stop_reason: to_reason(answer.finish.reason),

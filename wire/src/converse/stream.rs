@@ -9,7 +9,7 @@ use super::response::{self, Echo};
 use super::shape::event as shape;
 use super::shape::request::Role;
 use super::shape::scalar::{Base64, Text};
-use crate::fault::bedrock;
+use crate::fault::bedrock::write_exception;
 use crate::frame::{self, Padding};
 use crate::{AnswerHead, Encoder, Reply, ReplyHead};
 
@@ -24,14 +24,70 @@ impl Speaker {
         Self { echo, padding: Padding::default() }
     }
 
+    fn say(&mut self, said: Said<'_>, out: &mut BytesMut) {
+        match said {
+            Said::MessageStart(event) => self.write("messageStart", event, out),
+            Said::ContentBlockStart(event) => self.write("contentBlockStart", event, out),
+            Said::ContentBlockDelta(event) => self.write("contentBlockDelta", event, out),
+            Said::ContentBlockStop(event) => self.write("contentBlockStop", event, out),
+        }
+    }
+
     fn write(&mut self, name: &str, event: impl Serialize, out: &mut BytesMut) {
         let headers =
             [(":event-type", name), (":content-type", "application/json"), (":message-type", "event")];
         frame::write(out, &headers, &shape::Padded { event, p: self.padding.next() });
     }
+}
 
-    fn delta(&mut self, index: u32, delta: shape::Delta<'_>, out: &mut BytesMut) {
-        self.write("contentBlockDelta", shape::BlockDelta { content_block_index: index, delta }, out);
+/// A step of an answer in Converse's words, which are also Nova's.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Said<'a> {
+    MessageStart(shape::MessageStart),
+    ContentBlockStart(shape::BlockStart<'a>),
+    ContentBlockDelta(shape::BlockDelta<'a>),
+    ContentBlockStop(shape::BlockStop),
+}
+
+impl<'a> Said<'a> {
+    pub(super) const BEGIN: Self = Self::MessageStart(shape::MessageStart { role: Role::Assistant });
+
+    /// `None` for what Converse does not say: it begins text and reasoning with their first delta, and clients
+    /// stumble over an empty start.
+    pub(super) fn of(event: &'a Event) -> Option<Self> {
+        let (index, delta) = match event {
+            Event::BlockStart { index, kind: BlockKind::ToolUse { id, name } } => {
+                let call =
+                    shape::ToolUseStart { tool_use_id: Text::of(id), name: Text::of(name), r#type: None };
+                let start = shape::Start::ToolUse(call);
+                return Some(Self::ContentBlockStart(shape::BlockStart {
+                    content_block_index: *index,
+                    start,
+                }));
+            }
+            Event::BlockStop { index } => {
+                return Some(Self::ContentBlockStop(shape::BlockStop { content_block_index: *index }));
+            }
+            Event::BlockStart { kind: BlockKind::Text | BlockKind::Reasoning, .. }
+            | Event::Verbatim(_)
+            | Event::Finish(_) => return None,
+            Event::Text { index, text } => (index, shape::Delta::Text(Text::of(text))),
+            Event::Reasoning { index, text } => {
+                (index, shape::Delta::Reasoning(shape::ReasoningDelta::Text(Text::of(text))))
+            }
+            Event::Signature { index, signature } => {
+                (index, shape::Delta::Reasoning(shape::ReasoningDelta::Signature(Text::of(signature))))
+            }
+            Event::Redacted { index, data } => {
+                (index, shape::Delta::Reasoning(shape::ReasoningDelta::Redacted(Base64(data.clone()))))
+            }
+            Event::ToolInput { index, fragment } => {
+                (index, shape::Delta::ToolUse(shape::ToolUseDelta { input: Text::of(fragment) }))
+            }
+            Event::Citation { index, citation } => (index, shape::Delta::Citation(to_citation(citation))),
+        };
+        Some(Self::ContentBlockDelta(shape::BlockDelta { content_block_index: *index, delta }))
     }
 }
 
@@ -42,48 +98,13 @@ impl Encoder for Speaker {
 
     fn begin(&mut self, head: &AnswerHead, out: &mut BytesMut) -> ReplyHead {
         self.padding = Padding::new(&head.request_id);
-        self.write("messageStart", shape::MessageStart { role: Role::Assistant }, out);
+        self.say(Said::BEGIN, out);
         ReplyHead::ok(frame::CONTENT_TYPE)
     }
 
     fn event(&mut self, event: &Event, out: &mut BytesMut) {
-        match event {
-            Event::BlockStart { index, kind: BlockKind::ToolUse { id, name } } => {
-                let call =
-                    shape::ToolUseStart { tool_use_id: Text::of(id), name: Text::of(name), r#type: None };
-                let start = shape::Start::ToolUse(call);
-                self.write(
-                    "contentBlockStart",
-                    shape::BlockStart { content_block_index: *index, start },
-                    out,
-                );
-            }
-            // Bedrock begins text and reasoning with their first delta, and clients stumble over an empty start.
-            Event::BlockStart { kind: BlockKind::Text | BlockKind::Reasoning, .. } => {}
-            Event::Text { index, text } => self.delta(*index, shape::Delta::Text(Text::of(text)), out),
-            Event::Reasoning { index, text } => {
-                let delta = shape::ReasoningDelta::Text(Text::of(text));
-                self.delta(*index, shape::Delta::Reasoning(delta), out);
-            }
-            Event::Signature { index, signature } => {
-                let delta = shape::ReasoningDelta::Signature(Text::of(signature));
-                self.delta(*index, shape::Delta::Reasoning(delta), out);
-            }
-            Event::Redacted { index, data } => {
-                let delta = shape::ReasoningDelta::Redacted(Base64(data.clone()));
-                self.delta(*index, shape::Delta::Reasoning(delta), out);
-            }
-            Event::ToolInput { index, fragment } => {
-                let delta = shape::ToolUseDelta { input: Text::of(fragment) };
-                self.delta(*index, shape::Delta::ToolUse(delta), out);
-            }
-            Event::Citation { index, citation } => {
-                self.delta(*index, shape::Delta::Citation(to_citation(citation)), out);
-            }
-            Event::BlockStop { index } => {
-                self.write("contentBlockStop", shape::BlockStop { content_block_index: *index }, out);
-            }
-            Event::Verbatim(_) | Event::Finish(_) => {}
+        if let Some(said) = Said::of(event) {
+            self.say(said, out);
         }
     }
 
@@ -104,16 +125,6 @@ impl Encoder for Speaker {
     }
 
     fn fault(&mut self, fault: &Fault, out: &mut BytesMut) {
-        write_fault(fault, false, out);
+        write_exception(fault, false, out);
     }
-}
-
-/// The frame that ends a failed stream.
-pub(crate) fn write_fault(fault: &Fault, knows_timeout: bool, out: &mut BytesMut) {
-    let headers = [
-        (":exception-type", bedrock::exception(fault.kind(), knows_timeout)),
-        (":content-type", "application/json"),
-        (":message-type", "exception"),
-    ];
-    frame::write(out, &headers, &bedrock::Body::of(fault));
 }

@@ -1,10 +1,11 @@
 //! Bedrock's errors: a code in `x-amzn-errortype`, a message in the body. The codes of the runtime's operations are
 //! those of its service model; those for callers who are not believed are the ones that every AWS service shares.
 
+use bytes::BytesMut;
 use canon::{Fault, Kind, Refusal};
 use serde::Serialize;
 
-use crate::{Reply, json};
+use crate::{Reply, frame, json};
 
 /// The text that clients match to find out that a conversation has grown too long.
 const TOO_LONG: &str = "Input is too long for requested model.";
@@ -58,7 +59,7 @@ const fn refused(refusal: Refusal) -> (u16, &'static str) {
 }
 
 /// The name of a fault inside a stream. Converse's stream knows five; invoke's knows `modelTimeoutException` too.
-pub(crate) const fn exception(kind: &Kind, knows_timeout: bool) -> &'static str {
+pub(super) const fn exception(kind: &Kind, knows_timeout: bool) -> &'static str {
     match kind {
         Kind::Malformed { .. }
         | Kind::Unsupported { .. }
@@ -78,17 +79,27 @@ pub(crate) const fn exception(kind: &Kind, knows_timeout: bool) -> &'static str 
     }
 }
 
+/// Appends the frame that ends a failed stream.
+pub(crate) fn write_exception(fault: &Fault, knows_timeout: bool, out: &mut BytesMut) {
+    let headers = [
+        (":exception-type", exception(fault.kind(), knows_timeout)),
+        (":content-type", "application/json"),
+        (":message-type", "exception"),
+    ];
+    frame::write(out, &headers, &Body::of(fault));
+}
+
 /// What the body of an error, or of an exception in a stream, says.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Body<'a> {
+struct Body<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_status_code: Option<u16>,
 }
 
 impl<'a> Body<'a> {
-    pub(crate) fn of(fault: &'a Fault) -> Self {
+    fn of(fault: &'a Fault) -> Self {
         match fault.kind() {
             Kind::ContextExceeded { .. } => Self { message: TOO_LONG, original_status_code: None },
             Kind::Upstream { status } => Self { message: fault.message(), original_status_code: *status },

@@ -8,6 +8,7 @@ use crate::converse::extra::Extra;
 
 shape! {
     /// The body of Converse and ConverseStream.
+    #[derive(Default)]
     struct ConverseRequest<'a> {
         ? messages: List<Message<'a>, 1, ANY>,
         ? system: Vec<SystemBlock<'a>>,
