@@ -33,11 +33,12 @@ enum Runtime {
 }
 
 /// Every group of cases.
-pub const CLIENTS: [Client; 12] = [
+pub const CLIENTS: [Client; 13] = [
     Client { name: "outcrop", runtime: Runtime::Python("outcrop_command") },
     Client { name: "boto3_converse", runtime: Runtime::Python("boto3_converse") },
     Client { name: "boto3_invoke", runtime: Runtime::Python("boto3_invoke") },
     Client { name: "boto3_access", runtime: Runtime::Python("boto3_access") },
+    Client { name: "schemas", runtime: Runtime::Python("schemas") },
     Client { name: "awscli", runtime: Runtime::Python("aws_command") },
     Client { name: "anthropic", runtime: Runtime::Python("anthropic_sdk") },
     Client { name: "openai", runtime: Runtime::Python("openai_sdk") },
