@@ -22,6 +22,9 @@ pub(crate) struct Load {
     /// A bearer key, as `credentials` and `api-key` of a data folder hold them.
     #[arg(long)]
     data_dir: Option<PathBuf>,
+    /// A header that the call carries, as `name: value`.
+    #[arg(long)]
+    header: Vec<String>,
     #[arg(long, default_value_t = 32)]
     connections: usize,
     #[arg(long, default_value_t = 5)]
@@ -52,11 +55,12 @@ impl Load {
             .map(|_| tokio::spawn(work(self.target, request.clone(), start, end)))
             .collect();
         let mut latencies_us = Vec::new();
-        let mut errors = 0u64;
+        let (mut errors, mut all) = (0u64, 0u64);
         for worker in workers {
-            let (mut seen, failed) = worker.await.expect("a worker does not panic");
-            latencies_us.append(&mut seen);
-            errors += failed;
+            let mut seen = worker.await.expect("a worker does not panic");
+            latencies_us.append(&mut seen.latencies_us);
+            errors += seen.errors;
+            all += seen.all;
         }
         latencies_us.sort_unstable();
         let at = |share: f64| {
@@ -64,7 +68,7 @@ impl Load {
             latencies_us.get(index).copied().unwrap_or(0)
         };
         let seen = serde_json::json!({
-            "requests": latencies_us.len(), "errors": errors,
+            "requests": latencies_us.len(), "all_requests": all, "errors": errors,
             "rps": latencies_us.len() as f64 / self.seconds as f64,
             "p50_us": at(0.5), "p99_us": at(0.99),
         });
@@ -100,6 +104,11 @@ impl Load {
             Call::Chat | Call::ChatStream => self.bear(&mut request),
             Call::Converse | Call::ConverseStream => self.sign(&mut request, &host, &body.to_string()),
         }
+        for header in &self.header {
+            let (name, value) = header.split_once(": ").expect("name: value");
+            let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+            request.headers_mut().insert(name, value.parse().expect("a header value"));
+        }
         request
     }
 
@@ -131,8 +140,9 @@ impl Load {
             .into();
         let url = format!("http://{host}{}", request.uri());
         let headers = [("host", host), ("content-type", "application/json")];
-        let signable = SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
-            .expect("a signable request");
+        let signable =
+            SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
+                .expect("a signable request");
         let (instructions, _) = sign(signable, &params).expect("signed").into_parts();
         for (name, value) in instructions.headers() {
             let name = http::HeaderName::from_bytes(name.as_bytes()).expect("a header name");
@@ -141,10 +151,18 @@ impl Load {
     }
 }
 
-/// Latencies in microseconds of the calls that succeeded between `start` and `end`, and the number that failed.
-async fn work(target: SocketAddr, request: Request<Full<Bytes>>, start: Instant, end: Instant) -> (Vec<u64>, u64) {
-    let mut latencies_us = Vec::new();
-    let mut errors = 0;
+/// What one connection saw.
+#[derive(Default)]
+struct Seen {
+    /// Of the calls that succeeded and began after the warm-up.
+    latencies_us: Vec<u64>,
+    errors: u64,
+    /// Every call, those of the warm-up too.
+    all: u64,
+}
+
+async fn work(target: SocketAddr, request: Request<Full<Bytes>>, start: Instant, end: Instant) -> Seen {
+    let mut seen = Seen::default();
     while Instant::now() < end {
         let socket = tokio::net::TcpStream::connect(target).await.expect("the target listens");
         socket.set_nodelay(true).expect("TCP_NODELAY");
@@ -153,18 +171,19 @@ async fn work(target: SocketAddr, request: Request<Full<Bytes>>, start: Instant,
         tokio::spawn(connection);
         while Instant::now() < end {
             let began = Instant::now();
+            seen.all += 1;
             let Ok(response) = sender.send_request(request.clone()).await else {
-                errors += 1;
+                seen.errors += 1;
                 break;
             };
             let good = response.status().is_success();
             let whole = response.into_body().collect().await;
             if !good || whole.is_err() {
-                errors += 1;
+                seen.errors += 1;
             } else if began >= start {
-                latencies_us.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+                seen.latencies_us.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
             }
         }
     }
-    (latencies_us, errors)
+    seen
 }

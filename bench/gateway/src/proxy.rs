@@ -21,6 +21,8 @@ pub(crate) async fn run(listen: SocketAddr, to: SocketAddr) -> std::io::Result<(
             *request.uri_mut() = format!("http://{to}{path}").parse().expect("a valid address");
             client.request(request)
         });
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service),
+        );
     }
 }

@@ -28,7 +28,9 @@ pub(crate) async fn run(listen: SocketAddr) -> std::io::Result<()> {
         socket.set_nodelay(true)?;
         let answers = Arc::clone(&answers);
         let service = service_fn(move |request| answer(request, Arc::clone(&answers)));
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service),
+        );
     }
 }
 
@@ -37,7 +39,8 @@ async fn answer(
     answers: Arc<Answers>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();
-    let wants_stream = body.windows(13).any(|window| window == b"\"stream\":true") || find(&body, b"\"stream\": true");
+    let wants_stream =
+        body.windows(13).any(|window| window == b"\"stream\":true") || find(&body, b"\"stream\": true");
     let (kind, body) = if wants_stream {
         let frames = answers.stream.clone().into_iter().map(|bytes| Ok(Frame::data(bytes)));
         ("text/event-stream", StreamBody::new(stream::iter(frames)).boxed())
@@ -53,7 +56,8 @@ fn find(haystack: &[u8], needle: &[u8]) -> bool {
 
 fn whole() -> Bytes {
     let text = "word ".repeat(WORDS);
-    let usage = serde_json::json!({"prompt_tokens": 9, "completion_tokens": WORDS, "total_tokens": 9 + WORDS});
+    let usage =
+        serde_json::json!({"prompt_tokens": 9, "completion_tokens": WORDS, "total_tokens": 9 + WORDS});
     let choice = serde_json::json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"});
     let body = serde_json::json!({
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "upstream",
