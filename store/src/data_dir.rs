@@ -13,7 +13,20 @@ use crate::{file, problem};
 #[derive(Clone, Debug)]
 pub struct DataDir {
     path: Arc<Path>,
-    _lock: Arc<File>,
+    _lock: Arc<Lock>,
+}
+
+/// A locked file.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing is not enough: a child that is just being started shares the file until it runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the data folder could not be unlocked");
+        }
+    }
 }
 
 /// The credentials that the first start wrote.
@@ -51,7 +64,7 @@ impl DataDir {
             writeln!(lock, "{}", std::process::id())
         };
         note(&mut lock).map_err(|error| problem::file(&lock_path, error, "Make room on its disk."))?;
-        Ok(Self { path: path.into(), _lock: Arc::new(lock) })
+        Ok(Self { path: path.into(), _lock: Arc::new(Lock(lock)) })
     }
 
     /// The folder.

@@ -36,6 +36,16 @@ pub(crate) fn ensure(path: &Path) -> Result<File, Fault> {
     open().map_err(|error| problem::file(path, error, REMEDY))
 }
 
+/// Makes an empty file of `path` if there is none, and does not touch one that is there: where this process has it open
+/// already, closing it once more would give up the locks that are held on it (POSIX, `fcntl`).
+pub(crate) fn ensure_untouched(path: &Path) -> Result<(), Fault> {
+    match private().write(true).create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(problem::file(path, error, REMEDY)),
+    }
+}
+
 /// Makes the folder `path`, and what it lies in, if it is not there. A new one is closed to others.
 pub(crate) fn ensure_folder(path: &Path) -> Result<(), Fault> {
     let mut builder = fs::DirBuilder::new();

@@ -21,7 +21,7 @@ const STATEMENTS_MAX: usize = 32;
 pub(crate) fn open(folder: &Path, busy: Duration) -> Result<Connection, Fault> {
     let path = folder.join(DATABASE);
     // SQLite gives its own files the mode of the database.
-    drop(file::ensure(&path)?);
+    file::ensure_untouched(&path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let prepare = || {
         let mut connection = Connection::open_with_flags(&path, flags)?;

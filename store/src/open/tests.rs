@@ -56,3 +56,51 @@ fn either_durability_records() {
         assert!(verdict.is_intact() && verdict.receipts == 1, "{verdict:?}");
     }
 }
+
+const CHILD: &str = "OUTCROP_TEST_COMMAND";
+
+/// Not a test of its own: a command that runs beside the server of the next test.
+#[test]
+fn command_beside_a_server() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let records = crate::Records::open(path.as_ref()).unwrap();
+    records.note(crate::Note::EstateLoaded("from a command"), NOW_MS).unwrap();
+    assert!(records.verify(None).unwrap().is_intact());
+}
+
+#[test]
+fn a_command_that_ends_leaves_the_servers_log_alone() {
+    let folder = Folder::new("beside");
+    let store = folder.store();
+    let log = folder.path().join("outcrop.db-wal");
+    for number in 0..3 {
+        wait(store.open(intent(number))).unwrap();
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "open::tests::command_beside_a_server"])
+            .env(CHILD, folder.path())
+            .output()
+            .unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+        assert!(log.exists(), "the command deleted the server's log");
+        wait(store.settle(receipt(number))).unwrap();
+    }
+    assert!(store.records().verify(None).unwrap().is_intact());
+    drop(store);
+    let verdict = folder.records().verify(None).unwrap();
+    assert!(verdict.is_intact() && verdict.receipts == 3, "{verdict:?}");
+}
+
+/// SQLite's locks belong to the process: one careless `close` of the file in it, and they are gone.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_server_keeps_its_lock_on_the_database() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = Folder::new("locks");
+    let _store = folder.store();
+    let _beside = folder.records();
+    let inode = std::fs::metadata(folder.path().join("outcrop.db")).unwrap().ino();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let held = |line: &&str| line.contains(&format!(":{inode} ")) && line.contains(" POSIX ");
+    assert!(locks.lines().any(|line| held(&line)), "no lock on {inode}:\n{locks}");
+}
