@@ -99,12 +99,18 @@ impl Listener {
         let (drain, draining) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
+        let mut was_full = false;
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = connections.join_next() => report(&ended),
                 (stream, peer, place) = self.accept() => {
+                    let is_full = self.places.available_permits() == 0;
+                    if is_full && !was_full {
+                        tracing::warn!(connections = self.limits.connections_max, "further connections must wait");
+                    }
+                    was_full = is_full;
                     let connection =
                         Connection { peer, limits: self.limits, tls: self.tls.clone(), draining: draining.clone() };
                     let service = service.clone();

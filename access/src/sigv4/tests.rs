@@ -1,8 +1,9 @@
-use super::{SKEW_SECONDS_MAX, hex, unhex};
+use super::{Claim, Credential, Moment, SKEW_SECONDS_MAX, canonical_hash, hex, sign, unhex};
 use crate::vectors::{self, Recorded};
 use crate::{Caller, Method, authenticate};
 use canon::{Fault, Kind, Refusal};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -196,6 +197,76 @@ fn a_digest_has_one_spelling() {
     assert_eq!(unhex(&text[1..]), None);
     assert_eq!(unhex(&text[2..]), None);
     assert_eq!(unhex(&format!("{text}00")), None);
+}
+
+/// When the requests that we sign ourselves are signed: 784111777 seconds, the example of RFC 9110, section 5.6.7.
+const SIGNED: &str = "19941106T084937Z";
+const SIGNED_MS: u64 = 784_111_777_000;
+
+/// Signs a request for `service`. Only for what no recorded client does; the vectors hold us to the specification.
+fn sign_for(service: &str, request: &mut Recorded) {
+    let mut names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let signed = names.join(";");
+    let scope = format!("{}/19941106/eu-west-1/{service}/aws4_request", vectors::KEY_ID);
+    let payload = hex(&Sha256::digest(&request.body).into());
+    let claim = Claim {
+        credential: &Credential::parse(&scope).unwrap(),
+        moment: Moment::from_seconds(SIGNED_MS / 1_000),
+        request: request.present(|presented| canonical_hash(presented, &signed, payload.as_bytes())).unwrap(),
+        signature: [0; 32],
+    };
+    let signature = hex(&sign(&canon::Secret::new(vectors::SECRET), &claim, SIGNED));
+    let value = format!("AWS4-HMAC-SHA256 Credential={scope},SignedHeaders={signed},Signature={signature}");
+    request.headers.push(("authorization".into(), value.into_bytes()));
+}
+
+#[test]
+fn a_date_header_will_do_where_there_is_no_amz_date() {
+    for date in ["Sun, 06 Nov 1994 08:49:37 GMT", SIGNED] {
+        let mut request = Recorded::bare(&[("host", "h"), ("date", date)]);
+        sign_for("bedrock", &mut request);
+        present(&request, SIGNED_MS).unwrap();
+        *request.header("date") = b"Sun, 06 Nov 1994 08:49:38 GMT".to_vec();
+        check_refused(&request, SIGNED_MS, Refusal::BadSignature, "does not match");
+        *request.header("date") = b"06.11.1994".to_vec();
+        check_refused(&request, SIGNED_MS, Refusal::Incomplete, "Date must be");
+    }
+}
+
+/// Claude Code leaves the port out of the host, sends it so and signs it so.
+#[test]
+fn a_host_is_what_was_received() {
+    for host in ["127.0.0.1", "127.0.0.1:4100", "outcrop.example"] {
+        let mut request = Recorded::bare(&[("host", host), ("x-amz-date", SIGNED)]);
+        sign_for("bedrock", &mut request);
+        present(&request, SIGNED_MS).unwrap();
+        request.header("host").extend(b":1");
+        check_refused(&request, SIGNED_MS, Refusal::BadSignature, "does not match");
+    }
+}
+
+#[test]
+fn clients_of_the_openai_surface_sign_for_another_service() {
+    let mut request = Recorded::bare(&[("host", "h"), ("x-amz-date", SIGNED)]);
+    sign_for("bedrock-mantle", &mut request);
+    assert_eq!(present(&request, SIGNED_MS).unwrap().scope.unwrap().service, "bedrock-mantle");
+}
+
+/// "Append a comma-separated list of values for that header", in the order in which they came.
+#[test]
+fn a_repeated_header_is_signed_as_a_list() {
+    let headers = [("host", "h"), ("x-a", " one   two "), ("x-amz-date", SIGNED), ("x-a", "three")];
+    let mut request = Recorded::bare(&headers);
+    sign_for("bedrock", &mut request);
+    present(&request, SIGNED_MS).unwrap();
+    let mut joined = request.clone();
+    joined.headers.retain(|(name, _)| name != "x-a");
+    joined.headers.push(("x-a".into(), b"one two,three".to_vec()));
+    present(&joined, SIGNED_MS).unwrap();
+    joined.header("x-a").reverse();
+    check_refused(&joined, SIGNED_MS, Refusal::BadSignature, "does not match");
 }
 
 /// The parts of a request that its signature covers, in the order in which the property below counts their bytes.

@@ -32,10 +32,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 const HANG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(200);
 
-/// A listener at work. Its answers: `/echo` says what came, `/stream` sends what the test feeds it, `/endless` never ends.
+/// A listener at work. Its answers: `/echo` says what came, `/stream` sends what the test feeds it, `/endless` never ends,
+/// `/pending` never begins.
 struct Served {
     addr: SocketAddr,
-    /// For the bodies of `/stream`, in order.
+    /// For the bodies of `/stream`, and what `/pending` holds, in order.
     feeds: mpsc::UnboundedReceiver<Feed>,
     shutdown: Option<oneshot::Sender<()>>,
     ended: JoinHandle<Drained>,
@@ -96,6 +97,12 @@ async fn answer(
         "/stream" => {
             let (feed, fed) = mpsc::channel(1);
             feeding.send(feed).unwrap();
+            Fed(fed).boxed()
+        }
+        "/pending" => {
+            let (feed, fed) = mpsc::channel(1);
+            feeding.send(feed).unwrap();
+            std::future::pending::<()>().await;
             Fed(fed).boxed()
         }
         "/endless" => Endless.boxed(),

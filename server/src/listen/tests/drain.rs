@@ -56,6 +56,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
@@ -63,10 +64,10 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_STREAM_AND_HEADERS: u8 = 5;
 
-/// Opens stream 1 with a GET of `/stream`: the preface, the settings, and a header block (RFC 7541, appendix A).
-async fn open_http2(stream: &mut TcpStream) {
-    let mut block = vec![0x82, 0x86, 0x41, 1, b'h', 0x44, 7];
-    block.extend(b"/stream");
+/// Opens stream 1 with a GET of `path`: the preface, the settings, and a header block (RFC 7541, appendix A).
+async fn open_http2(stream: &mut TcpStream, path: &str) {
+    let mut block = vec![0x82, 0x86, 0x41, 1, b'h', 0x44, u8::try_from(path.len()).unwrap()];
+    block.extend(path.as_bytes());
     let bytes = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
         frame(SETTINGS, 0, 0, &[]),
@@ -98,7 +99,7 @@ async fn next_frame(stream: &mut TcpStream) -> Option<(u8, u8, Vec<u8>)> {
 async fn a_stream_outlives_the_clients_goaway() {
     let mut served = Served::start(Limits::default()).await;
     let mut stream = served.connect().await;
-    open_http2(&mut stream).await;
+    open_http2(&mut stream, "/stream").await;
     let feed = served.feed().await;
     assert_eq!(next_frame(&mut stream).await.unwrap().0, HEADERS);
     send(&mut stream, frame(GOAWAY, 0, 0, &[0; 8])).await;
@@ -119,7 +120,7 @@ async fn a_stream_outlives_the_clients_goaway() {
 async fn a_shutdown_says_goaway_and_streams_go_on() {
     let mut served = Served::start(Limits::default()).await;
     let mut stream = served.connect().await;
-    open_http2(&mut stream).await;
+    open_http2(&mut stream, "/stream").await;
     let feed = served.feed().await;
     assert_eq!(next_frame(&mut stream).await.unwrap().0, HEADERS);
     served.shut_down();
@@ -134,4 +135,23 @@ async fn a_shutdown_says_goaway_and_streams_go_on() {
     }
     assert_eq!(text, b"after");
     assert_eq!(served.ended().await.cut, 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_its_client_resets_is_dropped_and_the_others_go_on() {
+    let mut served = Served::start(Limits::default()).await;
+    for path in ["/stream", "/pending"] {
+        let mut stream = served.connect().await;
+        open_http2(&mut stream, path).await;
+        let feed = served.feed().await;
+        send(&mut stream, frame(RST_STREAM, 0, 1, &[0, 0, 0, 8])).await;
+        timeout(HANG, feed.closed()).await.expect("it goes on for nobody");
+        send(&mut stream, frame(HEADERS, END_STREAM_AND_HEADERS, 3, &[0x82, 0x86, 0x41, 1, b'h', 0x84]))
+            .await;
+        let mut next = next_frame(&mut stream).await.unwrap();
+        // The head of the answer that was given up may be on its way.
+        while (next.0, next.2.starts_with(b"Http2")) != (DATA, true) {
+            next = next_frame(&mut stream).await.unwrap();
+        }
+    }
 }

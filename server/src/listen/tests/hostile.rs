@@ -113,14 +113,17 @@ async fn whoever_reads_slowly_is_not_cut_off() {
     read_until(&mut stream, "0\r\n\r\n").await;
 }
 
+/// Whether an answer has begun or not, it ends when there is nobody left to read it.
 #[tokio::test]
-async fn a_client_that_goes_away_drops_the_stream() {
+async fn a_client_that_goes_away_drops_its_answer() {
     let mut served = Served::start(Limits::default()).await;
-    let mut stream = served.connect().await;
-    send(&mut stream, "GET /stream HTTP/1.1\r\nhost: h\r\n\r\n").await;
-    let feed = served.feed().await;
-    drop(stream);
-    timeout(HANG, feed.closed()).await.expect("the stream goes on for nobody");
+    for path in ["/stream", "/pending"] {
+        let mut stream = served.connect().await;
+        send(&mut stream, format!("POST {path} HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n{{}}")).await;
+        let feed = served.feed().await;
+        drop(stream);
+        timeout(HANG, feed.closed()).await.expect("it goes on for nobody");
+    }
 }
 
 #[tokio::test]
