@@ -35,6 +35,7 @@ pub const STAGES: [Stage; 10] = [
         work: Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
     Stage { name: "test", about: "every crate's tests", work: Work::Cargo(&["test", "--workspace"]) },
+    // Written for those who read the code, so that links to private items are welcome.
     Stage {
         name: "doc",
         about: "the documentation builds, and its links lead somewhere",
@@ -43,7 +44,7 @@ pub const STAGES: [Stage; 10] = [
             "--workspace",
             "--no-deps",
             "--config",
-            "build.rustdocflags=['-Dwarnings']",
+            "build.rustdocflags=['-Dwarnings', '-Arustdoc::private-intra-doc-links']",
         ]),
     },
     Stage {
