@@ -1,9 +1,11 @@
 //! The embedded inference backend: reads a GGUF file and answers in canon's events.
 
 pub mod gguf;
+mod grammar;
 mod quant;
 mod sampler;
 pub mod scheduler;
+mod template;
 pub mod tokenizer;
 
 #[cfg(test)]

@@ -1,0 +1,113 @@
+//! The chat template that a model was trained with: Jinja, as Hugging Face's libraries run it.
+
+mod date;
+mod json;
+
+use std::time::SystemTime;
+
+use canon::{Fault, Kind};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value};
+use minijinja::{Environment, Error, ErrorKind};
+
+pub(crate) use self::json::spaced;
+
+/// Steps that a template may take; one message takes some dozens.
+const FUEL_STEPS: u64 = 20_000_000;
+const NAME: &str = "chat";
+
+/// What a file without a template gets: ChatML.
+const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] \
+                      + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}\
+                      {{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+/// A template that is ready to be rendered.
+pub(crate) struct Template {
+    environment: Environment<'static>,
+    native_tools: bool,
+    bos: String,
+    end: String,
+}
+
+/// What is rendered. Every text in it that is the caller's has been sealed.
+pub(crate) struct Conversation {
+    /// The turns: objects with `role`, `content`, and what else a role has.
+    pub(crate) messages: Vec<serde_json::Value>,
+    /// The tools, for templates that describe them themselves; empty otherwise.
+    pub(crate) tools: Vec<serde_json::Value>,
+}
+
+impl Template {
+    /// Reads a template; ChatML where there is none. `bos` and `end` are the tokens that templates spell out.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where the template cannot be read.
+    pub(crate) fn new(source: Option<&str>, bos: &str, end: &str) -> Result<Self, Fault> {
+        let source = source.unwrap_or(CHATML);
+        let mut environment = Environment::new();
+        let mut syntax = SyntaxConfig::builder();
+        environment
+            .set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(Fault::internal)?);
+        environment.set_fuel(Some(FUEL_STEPS));
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("tojson", json::tojson);
+        environment.add_function("strftime_now", |format: &str| date::strftime(SystemTime::now(), format));
+        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        });
+        environment.add_template_owned(NAME, source.to_owned()).map_err(|cause| {
+            Fault::unsupported(
+                "tokenizer.chat_template",
+                "the model's chat template is not in a Jinja that is known here; take a file with another",
+            )
+            .with_detail(explain(&cause))
+        })?;
+        Ok(Self {
+            environment,
+            native_tools: source.contains("tools") && source.contains("<tool_call>"),
+            bos: bos.to_owned(),
+            end: end.to_owned(),
+        })
+    }
+
+    /// Whether the template itself describes tools, in the form in which answers are read here: JSON between
+    /// `<tool_call>` and `</tool_call>`.
+    pub(crate) const fn describes_tools(&self) -> bool {
+        self.native_tools
+    }
+
+    /// The prompt up to where the model begins to answer.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where the template refuses the conversation, with the template's own words.
+    pub(crate) fn render(&self, conversation: &Conversation) -> Result<String, Fault> {
+        let template = self.environment.get_template(NAME).map_err(Fault::internal)?;
+        let tools = match conversation.tools.is_empty() {
+            true => Value::from(()),
+            false => Value::from(Serde(&conversation.tools)),
+        };
+        let context = minijinja::context! {
+            messages => Value::from(Serde(&conversation.messages)),
+            tools => tools,
+            add_generation_prompt => true,
+            bos_token => self.bos.as_str(),
+            eos_token => self.end.as_str(),
+        };
+        template.render(context).map_err(|cause| {
+            let refused = cause.kind() == ErrorKind::InvalidOperation;
+            let why = cause.detail().filter(|_| refused).unwrap_or("it failed");
+            let path = "messages".to_owned();
+            let message =
+                format!("messages: the model's chat template does not take this conversation: {why}");
+            Fault::new(Kind::Malformed { path }, message).with_detail(explain(&cause))
+        })
+    }
+}
+
+/// An error with its causes and its line.
+fn explain(error: &Error) -> String {
+    format!("{error:#}")
+}
+
+#[cfg(test)]
+mod tests;
