@@ -26,7 +26,7 @@ enum Work {
 }
 
 /// Every check, in the order in which they run: what fails fastest comes first.
-pub const STAGES: [Stage; 10] = [
+pub const STAGES: [Stage; 11] = [
     Stage { name: "tidy", about: "arrows, sizes, names, pages", work: Work::Code(tidy_up) },
     Stage { name: "fmt", about: "layout of the code", work: Work::Cargo(&["fmt", "--all", "--check"]) },
     Stage {
@@ -63,6 +63,11 @@ pub const STAGES: [Stage; 10] = [
         work: Work::Code(clients::build_rust),
     },
     Stage { name: "pull", about: "the default model is there", work: Work::Code(pull) },
+    Stage {
+        name: "crash",
+        about: "a hundred kills, and every receipt is there",
+        work: Work::Product(&["test", "--package", "xtask", "--test", "crash"]),
+    },
     Stage {
         name: "clients",
         about: "unmodified clients against the product",
