@@ -1,12 +1,13 @@
 //! Golden files: `tests/golden/<name>` holds what the code said when it was last reviewed.
 
 pub(crate) mod conversation;
+mod matrix;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Compares `actual` with the golden file, or writes it when `BLESS=1` (`cargo xtask bless`).
 pub(crate) fn check(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = path(name);
     if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("create the folder");
         std::fs::write(&path, actual).expect("write the golden file");
@@ -22,4 +23,13 @@ pub(crate) fn check(name: &str, actual: &str) {
             line + 1
         );
     }
+}
+
+/// A golden file that is an input.
+pub(crate) fn read(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
