@@ -21,11 +21,12 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// The request's body for a server that calls the model `upstream_model`.
+    /// The request's body for a server that calls the model `upstream_model`, and that can be asked for the usage of
+    /// a stream (`stream_usage`) or not.
     ///
     /// # Errors
     /// [`canon::Kind::Malformed`], for a body that [`super::decode`] would refuse too.
-    pub fn new(body: &[u8], upstream_model: &str) -> Result<(Self, Bytes), Fault> {
+    pub fn new(body: &[u8], upstream_model: &str, stream_usage: bool) -> Result<(Self, Bytes), Fault> {
         let root = read(body)?;
         let mut object = root.object()?;
         let mut splice = Splice::new(body);
@@ -38,7 +39,7 @@ impl Relay {
             .map_or(Ok(json!({})), serde_json::from_str)
             .unwrap_or_default();
         let usage_wanted = wanted.get("include_usage") == Some(&Value::Bool(true));
-        if let Some(members) = wanted.as_object_mut().filter(|_| streams && !usage_wanted) {
+        if let Some(members) = wanted.as_object_mut().filter(|_| stream_usage && streams && !usage_wanted) {
             members.insert("include_usage".into(), Value::Bool(true));
             match options {
                 Some(options) => splice.replace(options, &wanted.to_string()),

@@ -9,14 +9,15 @@ use crate::Frames;
 fn only_the_models_name_changes() {
     let body = r#"{ "temperature":1.50, "messages": [{"role":"user","content":"\u00e9", "model":"inner"}],
         "model" : "acme.wise-v1:0" , "x":{"model":1}}"#;
-    let (_, sent) = Relay::new(body.as_bytes(), "up/\"wise\"").unwrap();
+    let (_, sent) = Relay::new(body.as_bytes(), "up/\"wise\"", true).unwrap();
     let expected = body.replace("\"acme.wise-v1:0\"", r#""up/\"wise\"""#);
     assert_eq!(sent, expected.as_bytes());
 }
 
 #[test]
 fn a_stream_is_always_asked_for_its_usage() {
-    let sent = |body: &str| String::from_utf8(Relay::new(body.as_bytes(), "up").unwrap().1.to_vec()).unwrap();
+    let sent =
+        |body: &str| String::from_utf8(Relay::new(body.as_bytes(), "up", true).unwrap().1.to_vec()).unwrap();
     let cases = [
         (
             r#"{"model":"m","stream":true}"#,
@@ -51,7 +52,7 @@ const CHUNKS: [&str; 5] = [
 
 /// What is said, what the client gets on the way, and what at the end.
 fn relayed(body: &str, pieces: &[&[u8]]) -> (Vec<Event>, String, String) {
-    let (mut relay, _) = Relay::new(body.as_bytes(), "up").unwrap();
+    let (mut relay, _) = Relay::new(body.as_bytes(), "up", true).unwrap();
     let (mut frames, mut events) = (Frames::new(1 << 16), Vec::new());
     for piece in pieces {
         frames.push(piece).unwrap();
@@ -107,7 +108,7 @@ fn an_end_mark_that_upstream_forgot_is_given() {
 fn a_whole_answer_passes_with_the_clients_name() {
     let body = r#"{"choices":[{"message":{"content":"hi","model":"up"},"finish_reason":"stop"}], "model":"up",
         "usage":{"prompt_tokens":2,"completion_tokens":1}, "odd": 1.0e0}"#;
-    let (relay, _) = Relay::new(br#"{"model":"acme.wise"}"#, "up").unwrap();
+    let (relay, _) = Relay::new(br#"{"model":"acme.wise"}"#, "up", true).unwrap();
     let (answered, bytes) = relay.whole(body.as_bytes()).unwrap();
     assert_eq!(answered.answer.finish.usage, Usage::plain(2, 1));
     assert_eq!(bytes, body.replace("], \"model\":\"up\"", "], \"model\":\"acme.wise\"").as_bytes());
@@ -137,7 +138,7 @@ proptest! {
 
     #[test]
     fn arbitrary_documents_pass_without_panic(document in ".{0,60}") {
-        let (relay, _) = Relay::new(br#"{"model":"m"}"#, "up").unwrap();
+        let (relay, _) = Relay::new(br#"{"model":"m"}"#, "up", true).unwrap();
         let bytes = relay.renamed(document.as_bytes());
         prop_assert!(!bytes.is_empty() || document.is_empty());
     }
