@@ -1,0 +1,184 @@
+//! AVX2 with FMA and F16C: Haswell, Zen 1 and later. A tile's sixteen rows take two registers.
+
+#![expect(unsafe_code, reason = "vectors are loaded through pointers")]
+
+use std::arch::x86_64::*;
+
+use super::lanes::{LANES, Lanes};
+use super::matrix::Tile;
+use super::panel::{Arch, Shape};
+use super::rows::Input;
+
+pub(super) struct Avx2;
+
+/// Rows of a tile in a register.
+const HALF: usize = LANES / 2;
+
+impl Arch for Avx2 {
+    #[inline(always)]
+    unsafe fn widen(from: &[u16; LANES]) -> Lanes {
+        // SAFETY: The caller has F16C; the arrays have the sizes of two vectors.
+        unsafe {
+            let low = _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()));
+            let high = _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(HALF).cast()));
+            std::mem::transmute([low, high])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn narrow(from: &Lanes) -> [u16; LANES] {
+        // SAFETY: The caller has F16C; the arrays have the sizes of two vectors.
+        unsafe {
+            let low = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr()));
+            let high = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr().add(HALF)));
+            std::mem::transmute([low, high])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn products<F: Shape, const T: usize, const R: usize>(
+        tiles: &[Tile<'_>; T],
+        rows: &[&Input; R],
+        groups: usize,
+    ) -> [[Lanes; R]; T] {
+        let mut products = [[[0.0; LANES]; R]; T];
+        for (tile, products) in tiles.iter().zip(&mut products) {
+            for half in 0..2 {
+                // SAFETY: The caller's promise.
+                let halves = unsafe { half_products::<F, R>(tile, rows, groups, half) };
+                for (product, half_product) in products.iter_mut().zip(halves) {
+                    product[half * HALF..][..HALF].copy_from_slice(&half_product);
+                }
+            }
+        }
+        products
+    }
+}
+
+/// # Safety
+/// As for [`Arch::products`].
+#[inline(always)]
+unsafe fn half_products<F: Shape, const R: usize>(
+    tile: &Tile<'_>,
+    rows: &[&Input; R],
+    groups: usize,
+    half: usize,
+) -> [[f32; HALF]; R] {
+    // SAFETY: The caller has the instruction set and promises that tile and rows have `groups` groups.
+    unsafe {
+        let mut products = [_mm256_setzero_ps(); R];
+        for group in 0..groups {
+            let sums = integers::<F, R>(tile, rows, group, half);
+            let block = group * F::FORM.group_len / 32;
+            let scale = scales::<F>(tile.scales, group, half);
+            for row in 0..R {
+                let both = _mm256_mul_ps(scale, _mm256_set1_ps(*rows[row].scales.get_unchecked(block)));
+                products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row]), both, products[row]);
+            }
+            if F::FORM.has_minimums {
+                let minimum = scales::<F>(tile.minimums, group, half);
+                for row in 0..R {
+                    let sum = _mm256_set1_ps(*rows[row].sums.get_unchecked(block));
+                    products[row] = _mm256_fmadd_ps(minimum, sum, products[row]);
+                }
+            }
+        }
+        products.map(|product| std::mem::transmute::<__m256, [f32; HALF]>(product))
+    }
+}
+
+/// # Safety
+/// As for [`Arch::products`].
+#[inline(always)]
+unsafe fn integers<F: Shape, const R: usize>(
+    tile: &Tile<'_>,
+    rows: &[&Input; R],
+    group: usize,
+    half: usize,
+) -> [__m256i; R] {
+    // SAFETY: The caller's promise: the group is within tile and rows.
+    unsafe {
+        let mut sums: [__m256i; R] = std::array::from_fn(|row| {
+            let all =
+                if F::FORM.group_len == 16 { &rows[row].negated_sums_16 } else { &rows[row].negated_sums_32 };
+            _mm256_set1_epi32(*all.get_unchecked(group) * i32::from(F::FORM.offset))
+        });
+        let words = F::FORM.group_len / 4;
+        let lines = words * F::FORM.bits / 8;
+        let low_nibbles = _mm256_set1_epi8(15);
+        for line in 0..lines {
+            let at = tile.quants.as_ptr().add(group * lines + line).cast::<__m256i>().add(half);
+            let packed = _mm256_load_si256(at);
+            if F::FORM.bits == 4 {
+                let low = _mm256_and_si256(packed, low_nibbles);
+                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low_nibbles);
+                add_small(&mut sums, low, rows, group * words + line);
+                add_small(&mut sums, high, rows, group * words + words / 2 + line);
+            } else {
+                add_large(&mut sums, packed, rows, group * words + line);
+            }
+        }
+        sums
+    }
+}
+
+/// Adds products of weights below 16: two of them fit in sixteen bits.
+///
+/// # Safety
+/// The CPU has AVX2, and the word is within the rows.
+#[inline(always)]
+unsafe fn add_small<const R: usize>(
+    sums: &mut [__m256i; R],
+    weights: __m256i,
+    rows: &[&Input; R],
+    word: usize,
+) {
+    for (sum, row) in sums.iter_mut().zip(rows) {
+        // SAFETY: The caller's promise.
+        unsafe {
+            let four = _mm256_set1_epi32(row.words.as_ptr().add(word).cast::<i32>().read_unaligned());
+            let pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(weights, four), _mm256_set1_epi16(1));
+            *sum = _mm256_add_epi32(*sum, pairs);
+        }
+    }
+}
+
+/// Adds products of weights of eight bits, even and odd columns apart, so that nothing saturates.
+///
+/// # Safety
+/// The CPU has AVX2, and the word is within the rows.
+#[inline(always)]
+unsafe fn add_large<const R: usize>(
+    sums: &mut [__m256i; R],
+    weights: __m256i,
+    rows: &[&Input; R],
+    word: usize,
+) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let even = _mm256_and_si256(weights, _mm256_set1_epi16(0xff));
+        let odd = _mm256_srli_epi16::<8>(weights);
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            let four = _mm256_set1_epi32(row.words.as_ptr().add(word).cast::<i32>().read_unaligned());
+            let even_four = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(four));
+            let odd_four = _mm256_srai_epi16::<8>(four);
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, even_four));
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(odd, odd_four));
+        }
+    }
+}
+
+/// # Safety
+/// The CPU has AVX2 and F16C, and the group is within the bytes.
+#[inline(always)]
+unsafe fn scales<F: Shape>(bytes: &[u8], group: usize, half: usize) -> __m256 {
+    let at = group * LANES + half * HALF;
+    // SAFETY: The caller's promise.
+    unsafe {
+        if F::FORM.half_scales {
+            _mm256_cvtph_ps(_mm_loadu_si128(bytes.as_ptr().add(at * 2).cast()))
+        } else {
+            _mm256_loadu_ps(bytes.as_ptr().add(at * 4).cast())
+        }
+    }
+}

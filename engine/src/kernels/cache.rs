@@ -1,0 +1,166 @@
+//! Keys and values of past tokens, in pages.
+//!
+//! A page holds 32 tokens of all layers, in 16-bit floats. Of each layer and head it has first the keys, dimension by
+//! dimension, so that 32 scores are made side by side; then the values, token by token. Pages take memory when they are
+//! first used.
+
+use super::pool::Pointer;
+
+/// How many tokens a page holds.
+pub(crate) const PAGE_TOKENS: usize = 32;
+
+/// The sizes of what is kept for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) layers: usize,
+    /// Heads of keys and values.
+    pub(crate) heads: usize,
+    /// Numbers in a head; a multiple of 16.
+    pub(crate) head_len: usize,
+}
+
+impl Geometry {
+    /// What a page takes.
+    pub(crate) const fn page_bytes(self) -> usize {
+        self.page_len() * 2
+    }
+
+    const fn page_len(self) -> usize {
+        self.layers * self.heads * self.part_len() * 2
+    }
+
+    /// The keys, or the values, of one head in one layer.
+    const fn part_len(self) -> usize {
+        self.head_len * PAGE_TOKENS
+    }
+}
+
+/// The pages.
+pub(crate) struct Cache {
+    pub(super) geometry: Geometry,
+    pages: Vec<Box<[u16]>>,
+}
+
+/// The number of a page.
+pub(crate) type Page = u32;
+
+/// Where a row's token goes: its page, and its place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) page: Page,
+    pub(crate) slot: u32,
+}
+
+/// The places of all rows of a step, no two the same.
+#[derive(Default)]
+pub(crate) struct Places(Vec<Place>);
+
+impl Places {
+    /// # Panics
+    /// Two places are the same, or one is beyond its page.
+    pub(crate) fn new(places: Vec<Place>) -> Self {
+        let mut sorted = places.clone();
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[0] != pair[1]), "two rows have the same place");
+        assert!(places.iter().all(|place| (place.slot as usize) < PAGE_TOKENS), "a place beyond its page");
+        Self(places)
+    }
+
+    pub(super) fn at(&self, row: usize) -> Place {
+        self.0[row]
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Cache {
+    /// Nothing is allocated yet.
+    pub(crate) const fn new(geometry: Geometry) -> Self {
+        Self { geometry, pages: Vec::new() }
+    }
+
+    /// Makes sure that the page is there.
+    pub(crate) fn provide(&mut self, page: Page) {
+        let page = page as usize;
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, Box::default);
+        }
+        if self.pages[page].is_empty() {
+            self.pages[page] = vec![0; self.geometry.page_len()].into_boxed_slice();
+        }
+    }
+
+    /// Gives the page's memory back.
+    pub(crate) fn release(&mut self, page: Page) {
+        if let Some(page) = self.pages.get_mut(page as usize) {
+            *page = Box::default();
+        }
+    }
+
+    /// What the pages take now.
+    pub(crate) fn bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.len() * 2).sum()
+    }
+
+    fn start(&self, layer: usize, head: usize) -> usize {
+        (layer * self.geometry.heads + head) * self.geometry.part_len() * 2
+    }
+
+    /// Keys of a head, dimension by dimension.
+    pub(super) fn keys(&self, page: Page, layer: usize, head: usize) -> &[u16] {
+        &self.pages[page as usize][self.start(layer, head)..][..self.geometry.part_len()]
+    }
+
+    /// Values of a head, token by token.
+    pub(super) fn values(&self, page: Page, layer: usize, head: usize) -> &[u16] {
+        let part = self.geometry.part_len();
+        &self.pages[page as usize][self.start(layer, head) + part..][..part]
+    }
+
+    /// Lets several threads write keys and values of a layer.
+    pub(super) fn writer(&mut self, layer: usize) -> Writer<'_> {
+        let pages = self.pages.iter_mut().map(|page| (Pointer(page.as_mut_ptr()), page.len())).collect();
+        Writer { geometry: self.geometry, layer, pages, cache: std::marker::PhantomData }
+    }
+}
+
+/// Writes keys and values of a layer, from several threads.
+pub(super) struct Writer<'a> {
+    geometry: Geometry,
+    layer: usize,
+    pages: Vec<(Pointer<u16>, usize)>,
+    cache: std::marker::PhantomData<&'a mut Cache>,
+}
+
+impl Writer<'_> {
+    pub(super) const fn head_len(&self) -> usize {
+        self.geometry.head_len
+    }
+
+    /// Writes a token's key and value of one head.
+    ///
+    /// # Safety
+    /// Nobody else writes to this place.
+    #[expect(unsafe_code, reason = "several threads write to one page, each its own tokens")]
+    #[inline(always)]
+    pub(super) unsafe fn put(&self, place: Place, head: usize, key: &[u16], value: &[u16]) {
+        let (head_len, part) = (self.geometry.head_len, self.geometry.part_len());
+        let start = (self.layer * self.geometry.heads + head) * part * 2;
+        let (page, len) = &self.pages[place.page as usize];
+        assert!(
+            start + 2 * part <= *len && key.len() == head_len && value.len() == head_len,
+            "a page of another size"
+        );
+        for (dimension, number) in key.iter().enumerate() {
+            // SAFETY: Within the head's keys, which lie in the page; the place is the caller's alone.
+            unsafe { *page.at(start + dimension * PAGE_TOKENS + place.slot as usize) = *number };
+        }
+        // SAFETY: Within the head's values; the place is the caller's alone.
+        unsafe {
+            let to = page.at(start + part + place.slot as usize * head_len);
+            std::ptr::copy_nonoverlapping(value.as_ptr(), to, head_len);
+        }
+    }
+}

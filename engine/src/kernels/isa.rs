@@ -1,0 +1,143 @@
+//! Which instructions the CPU has, chosen when the program runs.
+
+#![expect(unsafe_code, reason = "functions that are compiled for instructions which a CPU may lack")]
+
+/// A set of instructions that there is a kernel for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Isa(Kind);
+
+/// Private, so that only [`Isa::available`] says that a CPU has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Isa {
+    /// The best of this CPU.
+    pub(crate) fn best() -> Self {
+        Self::available().next().unwrap_or(Self(Kind::Portable))
+    }
+
+    /// All of this CPU, the best first.
+    pub(crate) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let fast = {
+            let avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vnni");
+            [(avx512, Kind::Avx512), (avx2, Kind::Avx2)]
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let fast = [];
+        fast.into_iter().chain([(true, Kind::Portable)]).filter(|(has, _)| *has).map(|(_, kind)| Self(kind))
+    }
+
+    /// Its name, for the log.
+    pub(crate) const fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "AVX-512 VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "AVX2",
+            Kind::Portable => "portable",
+        }
+    }
+
+    pub(super) const fn kind(self) -> Kind {
+        self.0
+    }
+}
+
+/// Compiles everything in `entries` for one instruction set.
+macro_rules! entries {
+    ($module:ident, $arch:ty $(, $features:literal)?) => {
+        pub(super) mod $module {
+            use std::ops::Range;
+
+            use crate::kernels::cache::{Cache, Place, Writer};
+            use crate::kernels::lanes;
+            use crate::kernels::attention::{self, Query};
+            use crate::kernels::matrix::Matrix;
+            use crate::kernels::panel::{self, Destination};
+            use crate::kernels::rows::Input;
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut Input) {
+                lanes::normalise(from, weights, epsilon, &mut to.floats);
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn quantise(row: &mut Input) {
+                lanes::quantise(row);
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn multiply(
+                matrix: &Matrix,
+                tiles: Range<usize>,
+                input: &[Input],
+                rows: Range<usize>,
+                to: &Destination<'_>,
+            ) {
+                // SAFETY: The caller's promise.
+                unsafe { panel::multiply::<$arch>(matrix, tiles, input, rows, to) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn remember(
+                writer: &Writer<'_>,
+                place: Place,
+                turns: &[(f32, f32)],
+                pair: (&[f32], &[f32]),
+            ) {
+                // SAFETY: The caller's promise.
+                unsafe { attention::remember::<$arch>(writer, place, turns, pair) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn attend(cache: &Cache, query: &Query<'_>, queries: &[f32], out: &mut [f32]) {
+                // SAFETY: The caller's promise.
+                unsafe { attention::attend::<$arch>(cache, query, queries, out) };
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+entries!(
+    avx512,
+    crate::kernels::avx512::Avx512,
+    "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"
+);
+#[cfg(target_arch = "x86_64")]
+entries!(avx2, crate::kernels::avx2::Avx2, "avx2,fma,f16c");
+entries!(portable, crate::kernels::portable::Portable);
+
+/// Calls a function of `entries` as compiled for the instruction set. Besides that, whoever calls one that writes
+/// through a shared pointer says why the place is its own.
+macro_rules! call {
+    ($isa:expr, $function:ident($($argument:expr),* $(,)?)) => {{
+        #[expect(unsafe_code, reason = "the instruction set was found on this CPU")]
+        // SAFETY: `Isa` is only made of what the CPU has; what is written is the caller's own, as it says.
+        unsafe {
+            match $isa.kind() {
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::isa::Kind::Avx512 => $crate::kernels::isa::avx512::$function($($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::isa::Kind::Avx2 => $crate::kernels::isa::avx2::$function($($argument),*),
+                $crate::kernels::isa::Kind::Portable => $crate::kernels::isa::portable::$function($($argument),*),
+            }
+        }
+    }};
+}
+pub(super) use call;

@@ -1,0 +1,201 @@
+//! The arithmetic of a model, on all threads, by the best instructions that the CPU has.
+//!
+//! This is the only room with `unsafe` (but for mapping the file). Its doors are safe: [`Kernels`] checks shapes before
+//! it hands out work. A kernel is a type that implements `panel::Arch`; it is held to `portable` bit by bit.
+
+mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod cache;
+mod isa;
+mod lanes;
+mod matrix;
+mod panel;
+mod pool;
+mod portable;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use canon::Fault;
+
+use attention::Query;
+use isa::call;
+use panel::Destination;
+use pool::{Pointer, Pool};
+
+pub(crate) use attention::HEAD_LEN_MAX;
+pub(crate) use cache::{Cache, Geometry, PAGE_TOKENS, Page, Place, Places};
+pub(crate) use isa::Isa;
+pub(crate) use matrix::Matrix;
+pub(crate) use panel::Mode;
+pub(crate) use rows::{Floats, Input};
+
+/// Rows that one task takes through its tiles, so that they stay in the cache next to the core.
+const ROWS_PER_TASK: usize = 64;
+/// Tiles that one task takes at least, so that they are taken in pairs.
+const TILES_PER_TASK_MIN: usize = 2;
+
+/// The threads, and the instructions that they use.
+pub(crate) struct Kernels {
+    pool: Pool,
+    isa: Isa,
+}
+
+/// Products that go to one place, one after the other: a matrix, and what becomes of its product.
+pub(crate) struct Product<'a> {
+    pub(crate) steps: &'a [(&'a Matrix, Mode)],
+    pub(crate) to: &'a mut Floats,
+}
+
+/// The rows of a step, as attention sees them.
+pub(crate) struct Step<'a> {
+    /// Where each row's key and value go.
+    pub(crate) places: Places,
+    /// Each row's position in its sequence.
+    pub(crate) positions: Vec<usize>,
+    /// Each row's sequence.
+    pub(crate) sequences: Vec<usize>,
+    /// The pages of each sequence.
+    pub(crate) pages: Vec<&'a [Page]>,
+    /// Each row's angles, as cosine and sine, one after the other.
+    pub(crate) turns: Vec<(f32, f32)>,
+}
+
+impl Step<'_> {
+    fn turns(&self, row: usize) -> &[(f32, f32)] {
+        let len = self.turns.len() / self.places.len();
+        &self.turns[row * len..][..len]
+    }
+}
+
+impl Kernels {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub(crate) fn new(threads: usize, isa: Isa) -> Result<Self, Fault> {
+        Ok(Self { pool: Pool::new(threads)?, isa })
+    }
+
+    /// The threads.
+    pub(crate) const fn pool(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
+    /// Prepares rows for products: `from` (a row by its number) is normalised, where there are weights to do it by.
+    pub(crate) fn prepare<'a>(
+        &mut self,
+        from: &(dyn Fn(usize) -> &'a [f32] + Sync),
+        norm: Option<(&[f32], f32)>,
+        to: &mut [Input],
+    ) {
+        let (isa, share) = (self.isa, self.pool.share(to.len()));
+        self.pool.split(to, share, &|start, rows| {
+            for (at, row) in rows.iter_mut().enumerate() {
+                let from = from(start + at);
+                assert_eq!(from.len(), row.len(), "a row of another length");
+                match norm {
+                    Some((weights, epsilon)) => call!(isa, normalise(from, weights, epsilon, row)),
+                    None => row.floats.copy_from_slice(from),
+                }
+                call!(isa, quantise(row));
+            }
+        });
+    }
+
+    /// Multiplies the rows with each product's matrices.
+    pub(crate) fn multiply(&mut self, input: &[Input], products: &mut [Product<'_>]) {
+        let isa = self.isa;
+        let tiles = products.iter().map(|product| product.steps[0].0.tiles()).sum::<usize>();
+        let blocks = input.len().div_ceil(ROWS_PER_TASK);
+        let share = self.pool.share(tiles * blocks).next_multiple_of(TILES_PER_TASK_MIN);
+        let mut tasks = Vec::new();
+        for (number, product) in products.iter().enumerate() {
+            let tiles = product.steps[0].0.tiles();
+            for start in (0..input.len()).step_by(ROWS_PER_TASK) {
+                let rows = start..input.len().min(start + ROWS_PER_TASK);
+                let starts = (0..tiles).step_by(share);
+                tasks.extend(starts.map(|start| (number, rows.clone(), start..tiles.min(start + share))));
+            }
+        }
+        let bases: Vec<_> = products
+            .iter_mut()
+            .map(|product| {
+                (
+                    Pointer(product.to.data.as_mut_ptr()),
+                    (product.to.data.len() / product.to.len, product.to.len),
+                )
+            })
+            .collect();
+        let steps: Vec<_> = products.iter().map(|product| product.steps).collect();
+        self.pool.run(tasks.len(), &|task| {
+            let (number, rows, tiles) = &tasks[task];
+            let (base, shape) = &bases[*number];
+            for (matrix, mode) in steps[*number] {
+                let to = Destination::new(base, *shape, *mode, matrix);
+                // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
+                call!(isa, multiply(matrix, tiles.clone(), input, rows.clone(), &to));
+            }
+        });
+    }
+
+    /// Keeps the rows' keys and values of a layer.
+    pub(crate) fn remember(
+        &mut self,
+        cache: &mut Cache,
+        layer: usize,
+        step: &Step<'_>,
+        (keys, values): (&Floats, &Floats),
+    ) {
+        let isa = self.isa;
+        let width = cache.geometry.heads * cache.geometry.head_len;
+        assert!(keys.len == width && values.len == width, "keys of another size");
+        let rows = step.places.len();
+        let share = self.pool.share(rows);
+        let writer = cache.writer(layer);
+        self.pool.run(rows.div_ceil(share), &|task| {
+            for row in task * share..rows.min((task + 1) * share) {
+                // `Places` are distinct, so each row has its place to itself.
+                call!(
+                    isa,
+                    remember(&writer, step.places.at(row), step.turns(row), (keys.row(row), values.row(row)))
+                );
+            }
+        });
+    }
+
+    /// Attends with every row's queries in a layer.
+    pub(crate) fn attend(
+        &mut self,
+        cache: &Cache,
+        layer: usize,
+        step: &Step<'_>,
+        (queries, out): (&Floats, &mut Floats),
+    ) {
+        let isa = self.isa;
+        let heads = cache.geometry.heads;
+        let width = queries.len / heads;
+        assert!(
+            width.is_multiple_of(cache.geometry.head_len) && out.len == queries.len,
+            "queries of another size"
+        );
+        let tasks = step.places.len() * heads;
+        let share = self.pool.share(tasks);
+        self.pool.split(&mut out.data[..tasks * width], share * width, &|start, pieces| {
+            for (at, out) in pieces.chunks_exact_mut(width).enumerate() {
+                let (row, head) = ((start / width + at) / heads, (start / width + at) % heads);
+                let query = Query {
+                    layer,
+                    head,
+                    pages: step.pages[step.sequences[row]],
+                    position: step.positions[row],
+                    turns: step.turns(row),
+                };
+                call!(isa, attend(cache, &query, &queries.row(row)[head * width..][..width], out));
+            }
+        });
+    }
+}

@@ -1,0 +1,288 @@
+use proptest::prelude::*;
+
+use super::attention::Query;
+
+use super::isa::call;
+use super::lanes::exp;
+use super::pool::Pool;
+use super::rows::{Floats, Input};
+use super::{Cache, Geometry, Isa, Kernels, Matrix, Mode, PAGE_TOKENS, Place, Places, Product, Step};
+use crate::gguf::{Tensor, TensorType};
+use crate::quant::decode;
+use crate::sample_weights::{Noise, blocks};
+
+fn tensor<'a>(kind: TensorType, shape: &'a [usize], bytes: &'a [u8]) -> Tensor<'a> {
+    Tensor { name: "weight", kind, shape, bytes }
+}
+
+fn input(isa: Isa, numbers: &[f32]) -> Input {
+    let mut input = Input::new(numbers.len());
+    input.floats.copy_from_slice(numbers);
+    call!(isa, quantise(&mut input));
+    input
+}
+
+/// What the integers of a row stand for.
+fn dequantised(input: &Input) -> Vec<f32> {
+    let quants = input.words.as_flattened();
+    quants.iter().enumerate().map(|(at, quant)| f32::from(*quant) * input.scales[at / 32]).collect()
+}
+
+fn multiply(isa: Isa, threads: usize, matrix: &Matrix, rows: &[Vec<f32>]) -> Floats {
+    let mut to = Floats::new(matrix.rows());
+    to.resize(rows.len());
+    let input: Vec<Input> = rows.iter().map(|row| input(isa, row)).collect();
+    let steps = [(matrix, Mode::Set)];
+    let mut kernels = Kernels::new(threads, isa).unwrap();
+    kernels.multiply(&input, &mut [Product { steps: &steps, to: &mut to }]);
+    to
+}
+
+/// Every instruction set makes the same bits, for any number of rows, and they are near the exact product.
+fn check(kind: TensorType, (rows, blocks_per_row): (usize, usize), batch: usize, seed: u64) {
+    let mut noise = Noise::new(seed);
+    let columns = blocks_per_row * kind.block_len();
+    let bytes = blocks(kind, rows * blocks_per_row, &mut noise);
+    let shape = [columns, rows];
+    let matrix = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(1).unwrap()).unwrap();
+    let mut weights = vec![0.0; rows * columns];
+    decode(kind, &bytes, &mut weights);
+    let inputs: Vec<Vec<f32>> = (0..batch).map(|_| noise.floats(columns)).collect();
+
+    let expected = multiply(Isa::available().last().unwrap(), 1, &matrix, &inputs);
+    for isa in Isa::available() {
+        let together = multiply(isa, 2, &matrix, &inputs);
+        assert_eq!(together.data, expected.data, "{kind:?} on {}", isa.name());
+        for (row, numbers) in inputs.iter().enumerate() {
+            let alone = multiply(isa, 1, &matrix, std::slice::from_ref(numbers));
+            assert_eq!(
+                alone.data,
+                expected.row(row),
+                "{kind:?}: row {row} of {batch} alone on {}",
+                isa.name()
+            );
+        }
+    }
+    for (at, numbers) in inputs.iter().enumerate() {
+        let rounded = input(Isa::best(), numbers);
+        let numbers = if kind.block_len() == 1 { numbers.clone() } else { dequantised(&rounded) };
+        for (row, weights) in weights.chunks_exact(columns).enumerate() {
+            let terms = || weights.iter().zip(&numbers).map(|(w, x)| f64::from(*w) * f64::from(*x));
+            let (exact, size) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
+            let product = f64::from(expected.row(at)[row]);
+            // Minimums and quants cancel, so the error is relative to more than the terms' own size.
+            assert!((product - exact).abs() <= 1e-5 * (size + 1.0), "{kind:?}: {product} for {exact}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn all_instruction_sets_make_the_same_bits(
+        kind in prop::sample::select(TensorType::ALL.to_vec()),
+        rows in 1usize..70,
+        blocks in 1usize..5,
+        batch in 1usize..12,
+        seed in any::<u64>(),
+    ) {
+        let blocks = if kind.block_len() == 1 { blocks * 13 } else { blocks };
+        check(kind, (rows, blocks), batch, seed);
+    }
+
+    #[test]
+    fn a_packed_row_is_decoded_exactly(
+        kind in prop::sample::select(TensorType::ALL.to_vec()),
+        rows in 1usize..40,
+        seed in any::<u64>(),
+    ) {
+        let bytes = blocks(kind, rows * 3, &mut Noise::new(seed));
+        let columns = 3 * kind.block_len();
+        let shape = [columns, rows];
+        let matrix = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(2).unwrap()).unwrap();
+        let (mut expected, mut row) = (vec![0.0; rows * columns], vec![0.0; columns]);
+        decode(kind, &bytes, &mut expected);
+        for (number, expected) in expected.chunks_exact(columns).enumerate() {
+            matrix.decode_row(number, &mut row);
+            assert_eq!(row, expected);
+        }
+    }
+}
+
+#[test]
+fn products_are_set_added_gated_and_biased() {
+    let pool = &mut Pool::new(1).unwrap();
+    let bytes: Vec<u8> = [1f32, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let pack = |pool: &mut Pool| Matrix::pack(&tensor(TensorType::F32, &[1, 3], &bytes), pool).unwrap();
+    let (plain, biased) = (pack(pool), pack(pool).with_bias(vec![10.0, 20.0, 30.0]));
+    let cases: [(&[(&Matrix, Mode)], [f32; 3]); 4] = [
+        (&[(&plain, Mode::Set)], [2.0, 4.0, 6.0]),
+        (&[(&biased, Mode::Set)], [12.0, 24.0, 36.0]),
+        (&[(&plain, Mode::Add)], [102.0, 104.0, 106.0]),
+        (&[(&plain, Mode::Set), (&plain, Mode::Gate)], [2.0, 4.0, 6.0].map(|x| x / (1.0 + f32::exp(-x)) * x)),
+    ];
+    for (steps, expected) in cases {
+        let mut to = Floats { data: vec![100.0; 3], len: 3 };
+        let input = [input(Isa::best(), &[2.0])];
+        Kernels::new(1, Isa::best()).unwrap().multiply(&input, &mut [Product { steps, to: &mut to }]);
+        for (product, expected) in to.data.iter().zip(expected) {
+            assert!(
+                (product - expected).abs() < 1e-4,
+                "{steps:?}: {product} for {expected}",
+                steps = steps.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tensor_that_holds_no_numbers_is_refused() {
+    for (kind, bytes) in [
+        (TensorType::F32, f32::NAN.to_le_bytes().to_vec()),
+        (TensorType::F16, half::f16::INFINITY.to_le_bytes().to_vec()),
+        (TensorType::Q8_0, [half::f16::NAN.to_le_bytes().to_vec(), vec![0; 32]].concat()),
+    ] {
+        let shape = [kind.block_len(), 1];
+        let packed = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(1).unwrap());
+        assert_eq!(packed.err().unwrap().message(), "tensor weight: holds infinities or no numbers");
+    }
+}
+
+#[test]
+fn the_exponential_is_right_to_two_units() {
+    let mut worst = 0.0f64;
+    for step in -87_000..88_000 {
+        let x = step as f32 / 1000.0;
+        let exact = f64::from(x).exp();
+        worst = worst.max((f64::from(exp(x)) / exact - 1.0).abs());
+    }
+    assert!(worst < 2.5e-7, "{worst}");
+    assert_eq!(exp(0.0), 1.0);
+    assert!(exp(f32::NEG_INFINITY) < 1e-37 && exp(1e9).is_finite());
+}
+
+/// Attention over remembered keys and values, in plain 64-bit floats.
+fn plain_attention(query: &[f32], keys: &[Vec<f32>], values: &[Vec<f32>]) -> Vec<f64> {
+    let scale = 1.0 / (query.len() as f64).sqrt();
+    let dot = |key: &Vec<f32>| {
+        query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>() * scale
+    };
+    let weights: Vec<f64> = keys.iter().map(|key| dot(key).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    let at = |dimension: usize| {
+        values.iter().zip(&weights).map(|(v, w)| f64::from(v[dimension]) * w).sum::<f64>() / total
+    };
+    (0..query.len()).map(at).collect()
+}
+
+#[test]
+fn attention_is_that_of_the_textbook_on_every_instruction_set() {
+    for (groups, head_len, tokens) in [(1usize, 16usize, 1usize), (3, 64, 33), (5, 32, 64), (8, 48, 100)] {
+        let geometry = Geometry { layers: 2, heads: 2, head_len };
+        let mut noise = Noise::new(7);
+        let mut floats = |len: usize| {
+            let numbers = (0..tokens).flat_map(|_| noise.floats(len)).collect::<Vec<f32>>();
+            // Sixteen bits hold them, so that the cache rounds nothing.
+            let data = numbers.iter().map(|x| half::f16::from_f32(*x).to_f32()).collect();
+            Floats { data, len }
+        };
+        let (queries, keys, values) =
+            (floats(2 * groups * head_len), floats(2 * head_len), floats(2 * head_len));
+        let pages: Vec<u32> = (0..tokens.div_ceil(PAGE_TOKENS) as u32).rev().collect();
+        let place = |at: usize| Place { page: pages[at / PAGE_TOKENS], slot: (at % PAGE_TOKENS) as u32 };
+        let step = Step {
+            places: Places::new((0..tokens).map(place).collect()),
+            positions: (0..tokens).collect(),
+            sequences: vec![0; tokens],
+            pages: vec![&pages],
+            turns: vec![(1.0, 0.0); tokens * head_len / 2],
+        };
+        let mut all = Vec::new();
+        for isa in Isa::available() {
+            let (mut cache, mut kernels) = (Cache::new(geometry), Kernels::new(2, isa).unwrap());
+            pages.iter().for_each(|page| cache.provide(*page));
+            kernels.remember(&mut cache, 1, &step, (&keys, &values));
+            let mut out = Floats::new(queries.len);
+            out.resize(tokens);
+            kernels.attend(&cache, 1, &step, (&queries, &mut out));
+            all.push(out.data);
+        }
+        assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "instruction sets differ");
+        for (row, head) in (0..tokens).flat_map(|row| (0..2 * groups).map(move |head| (row, head))) {
+            let of = |floats: &Floats, row: usize, head: usize| {
+                floats.row(row)[head * head_len..][..head_len].to_vec()
+            };
+            let past =
+                |floats: &Floats| (0..=row).map(|at| of(floats, at, head / groups)).collect::<Vec<_>>();
+            let expected = plain_attention(&of(&queries, row, head), &past(&keys), &past(&values));
+            let found = &all[0][row * queries.len + head * head_len..][..head_len];
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} for {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_query_is_turned_by_its_angles() {
+    let geometry = Geometry { layers: 1, heads: 1, head_len: 16 };
+    let mut cache = Cache::new(geometry);
+    cache.provide(0);
+    let quarter: Vec<(f32, f32)> = vec![(0.0, 1.0); 4];
+    let mut out = [0.0; 16];
+    let query = Query { layer: 0, head: 0, pages: &[0], position: 0, turns: &quarter };
+    call!(Isa::best(), attend(&cache, &query, &[1.0; 16], &mut out));
+    assert_eq!(out, [0.0; 16]);
+    let mut head: Vec<f32> = (1..=16).map(|x| x as f32).collect();
+    super::lanes::rotate(&mut head, &quarter);
+    assert_eq!(head[..4], [-2.0, 1.0, -4.0, 3.0]);
+    assert_eq!(head[8..], [9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
+}
+
+#[test]
+#[should_panic(expected = "two rows have the same place")]
+fn two_rows_never_share_a_place() {
+    let place = Place { page: 3, slot: 1 };
+    drop(Places::new(vec![place, place]));
+}
+
+#[test]
+fn every_task_is_done_once_by_any_number_of_threads() {
+    for threads in [1, 2, 5] {
+        let mut pool = Pool::new(threads).unwrap();
+        for tasks in (0..2000).map(|round| round % 37) {
+            let mut counts = vec![0u32; tasks];
+            pool.split(&mut counts, 1 + tasks / 9, &|_, counts| {
+                counts.iter_mut().for_each(|count| *count += 1)
+            });
+            assert_eq!(counts, vec![1; tasks]);
+        }
+    }
+}
+
+#[test]
+fn threads_that_have_parked_come_back() {
+    let mut pool = Pool::new(3).unwrap();
+    for _ in 0..5 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let seen = std::sync::Mutex::new(std::collections::HashSet::new());
+        pool.run(3, &|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            seen.lock().unwrap().insert(std::thread::current().id());
+        });
+        assert!(seen.into_inner().unwrap().len() > 1);
+    }
+}
+
+#[test]
+fn a_panic_on_any_thread_reaches_the_caller() {
+    let mut pool = Pool::new(2).unwrap();
+    for bad in [0, 5, 9] {
+        let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            pool.run(10, &|task| assert_ne!(task, bad));
+        }));
+        assert!(run.is_err());
+    }
+    pool.run(10, &|_| ());
+}
