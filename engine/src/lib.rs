@@ -2,6 +2,9 @@
 
 pub mod gguf;
 mod grammar;
+mod kernels;
+mod kv;
+mod model;
 mod quant;
 mod sampler;
 pub mod scheduler;
@@ -10,3 +13,7 @@ pub mod tokenizer;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod sample_model;
+#[cfg(test)]
+mod sample_weights;

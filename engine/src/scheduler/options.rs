@@ -1,0 +1,40 @@
+use std::num::NonZero;
+
+/// Keys and values of 46,000 tokens of SmolLM2-135M, or of 8,000 tokens of Llama 3 8B.
+const KV_BYTES_MAX: usize = 1 << 30;
+/// More than any burst that is answered in time.
+const QUEUE_MAX: usize = 1024;
+/// A step of so many rows keeps the kernels busy and still lets answers go on several times a second.
+const STEP_TOKENS_MAX: usize = 256;
+/// Beyond this a step's logits take much memory and its sequences wait long for each token.
+const SEQUENCES_MAX: usize = 64;
+
+/// The limits of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that compute; by default one for each CPU that this process may use.
+    pub threads: usize,
+    /// Memory for keys and values, in bytes; taken as it is needed.
+    pub kv_bytes_max: usize,
+    /// How many sequences may wait.
+    pub queue_max: usize,
+    /// The longest that prompt and answer may be together, in tokens, where the model allows more.
+    pub context_tokens_max: usize,
+    /// How many tokens one step computes at most.
+    pub step_tokens_max: usize,
+    /// How many sequences are computed at the same time.
+    pub sequences_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+            kv_bytes_max: KV_BYTES_MAX,
+            queue_max: QUEUE_MAX,
+            context_tokens_max: usize::MAX,
+            step_tokens_max: STEP_TOKENS_MAX,
+            sequences_max: SEQUENCES_MAX,
+        }
+    }
+}
