@@ -40,7 +40,6 @@ pub trait Answering:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
     + Send
-    + Sync
     + 'static
 {
     /// The body of an answer.
@@ -50,7 +49,7 @@ pub trait Answering:
 impl<S, B> Answering for S
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>,
-    S: Clone + Send + Sync + 'static,
+    S: Clone + Send + 'static,
     B: Body<Data: Buf + Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     type Body = B;

@@ -10,18 +10,25 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub struct Names(BTreeSet<String>);
 
 impl Names {
-    /// The names of this machine to itself and to others, and `further` ones.
+    /// The names of this machine to itself and to others, and `further` ones. What is neither a DNS name nor an address
+    /// cannot be in a certificate and is left out, aloud.
     pub fn new(further: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         Self::of(&gethostname::gethostname().to_string_lossy(), further)
     }
 
-    /// What is neither a DNS name nor an address (a host name may have an underscore) cannot be in a certificate and is
-    /// left out.
     pub(super) fn of(hostname: &str, further: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let spelled = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-        let ours = LOCAL.into_iter().chain([hostname]).map(spelled);
-        let all = ours.chain(further.into_iter().map(|name| spelled(name.as_ref())));
-        Self(all.filter(|name| ServerName::try_from(name.as_str()).is_ok()).collect())
+        let mut names = BTreeSet::new();
+        let mut add = |name: &str| {
+            let spelled = name.trim_end_matches('.').to_ascii_lowercase();
+            if ServerName::try_from(spelled.as_str()).is_ok() {
+                names.insert(spelled);
+            } else {
+                tracing::warn!(name, "is neither a DNS name nor an address: TLS clients cannot use it");
+            }
+        };
+        LOCAL.into_iter().chain([hostname]).for_each(&mut add);
+        further.into_iter().for_each(|name| add(name.as_ref()));
+        Self(names)
     }
 
     /// Each name and address, in order.
