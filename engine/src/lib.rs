@@ -1,5 +1,6 @@
 //! The embedded inference backend: reads a GGUF file and answers in canon's events.
 
+mod chat;
 pub mod gguf;
 mod grammar;
 mod kernels;

@@ -248,7 +248,8 @@ impl Tokenizer {
         self.spelling(*self.ends.first()?)
     }
 
-    fn spelling(&self, token: u32) -> Option<&str> {
+    /// A token as the vocabulary spells it, control tokens too.
+    pub(crate) fn spelling(&self, token: u32) -> Option<&str> {
         std::str::from_utf8(&self.pieces.get(index(token))?.bytes).ok()
     }
 

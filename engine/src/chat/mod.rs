@@ -1,0 +1,60 @@
+//! From a request to a prompt, and from what the model writes to events.
+
+mod form;
+mod reader;
+mod transcript;
+
+use canon::{Fault, Request, Role};
+
+pub(crate) use self::form::{Form, Reading};
+pub(crate) use self::reader::Reader;
+use self::transcript::{Scribe, texts};
+use crate::grammar::CALL_OPEN;
+use crate::template::{Conversation, Template};
+use crate::tokenizer::{Seal, Tokenizer};
+
+/// The tokens of a request's prompt, up to where the model begins to answer.
+///
+/// Where the last message is the assistant's, the model goes on with it.
+///
+/// # Errors
+/// [`canon::Kind::Malformed`] or [`canon::Kind::Unsupported`], naming the member that the model cannot take.
+pub(crate) fn prompt(
+    tokenizer: &Tokenizer,
+    template: &Template,
+    request: &Request,
+    form: &Form<'_>,
+) -> Result<Vec<u32>, Fault> {
+    let texts = texts(request);
+    let seal = Seal::for_texts(texts.into_iter())
+        .ok_or_else(|| Fault::malformed("messages", "the text uses every one of Unicode's noncharacters"))?;
+    let native = template.describes_tools();
+    let scribe = Scribe { tokenizer, seal, native };
+    let mut messages: Vec<_> = scribe.system(request, form.tools())?.into_iter().collect();
+    let begun = request.messages.split_last().filter(|(last, _)| last.role == Role::Assistant);
+    let whole = begun.map_or(&*request.messages, |(_, before)| before);
+    for (at, message) in whole.iter().enumerate() {
+        messages.extend(scribe.turns(message, &format!("messages[{at}]"))?);
+    }
+    let tools = if native { scribe.tools(form.tools())? } else { Vec::new() };
+    let mut rendered = template.render(&Conversation { messages, tools })?;
+    if let Some((last, _)) = begun {
+        let path = format!("messages[{}]", whole.len());
+        if form.reading() == Reading::Call || form.has_schema() {
+            return Err(Fault::unsupported(
+                path,
+                "an answer that is held to a tool or a schema cannot go on with one that has begun; end with the user's message",
+            ));
+        }
+        rendered.push_str(&scribe.text(last, &path)?);
+    }
+    if form.reading() == Reading::Call {
+        // A forced call needs no decision, so the model is set on its way.
+        rendered.push_str(CALL_OPEN);
+        rendered.push('\n');
+    }
+    Ok(tokenizer.encode_rendered(&rendered, seal))
+}
+
+#[cfg(test)]
+mod tests;
