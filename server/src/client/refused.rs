@@ -38,8 +38,9 @@ pub(super) async fn refused(answer: Response<Incoming>) -> Failure {
 fn said(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let code = text("x-amzn-errortype")?.split(':').next()?;
+    let more = format!("for more: outcrop explain {code}");
     Some(match text("x-amzn-requestid") {
-        Some(id) => format!("{code}; the server's log has the request as {id}"),
-        None => code.to_owned(),
+        Some(id) => format!("{more}\nthe server's log has the request as {id}"),
+        None => more,
     })
 }

@@ -101,7 +101,8 @@ async fn what_the_server_refuses_is_said_in_its_words() {
     let (url, _asked) = serve(|_| said).await;
     let failure = client(url).converse(&request()).await.err().unwrap();
     assert_eq!(failure.message, "messages: too many.");
-    assert_eq!(failure.help.as_deref(), Some("ValidationException; the server's log has the request as 7"));
+    let help = "for more: outcrop explain ValidationException\nthe server's log has the request as 7";
+    assert_eq!(failure.help.as_deref(), Some(help));
     assert_eq!(failure.exit_code, Failure::USAGE);
 }
 
