@@ -183,7 +183,7 @@ pub(super) fn to_block(content: &Content) -> Result<ContentBlock<'_>, Unsayable>
 
 pub(super) fn to_system(content: &Content) -> Result<shape::SystemBlock<'_>, Unsayable> {
     match content {
-        Content::Text(text) => Ok(shape::SystemBlock::Text(Text::of(text))),
+        Content::Text(text) => Ok(shape::SystemBlock::Text(Ruled::of(text))),
         Content::CachePoint { long } => Ok(shape::SystemBlock::CachePoint(to_cache_point(*long))),
         _ => Err("Converse takes only text as instructions"),
     }

@@ -10,7 +10,7 @@ use super::shape::request::EffortName;
 use super::shape::scalar::{Positive, Text};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'a"))]
+#[serde(deny_unknown_fields, remote = "Self", bound(deserialize = "'de: 'a"))]
 pub(super) struct Extra<'a> {
     #[serde(default, alias = "topK", skip_serializing_if = "Option::is_none")]
     top_k: Option<u32>,
@@ -38,6 +38,8 @@ pub(super) struct Extra<'a> {
     #[serde(default, rename = "inferenceConfig", skip_serializing_if = "Option::is_none")]
     inference_config: Option<NovaConfig>,
 }
+
+as_object!(Extra<'a>);
 
 /// Nova's `topK` sits where its other sampling parameters do.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,20 +4,48 @@
 //! member's type, so that serde finds every violation and `json::decode` names its path. A member that Bedrock has and
 //! Outcrop has not is [`scalar::Refused`]: known, and never accepted.
 
+/// Reads and writes a structure that serde derives for `remote = "Self"`, as an object and nothing else.
+macro_rules! as_object {
+    ($name:ident) => {
+        as_object! { @ $name, [$name], ['de] }
+    };
+    ($name:ident<'a>) => {
+        as_object! { @ $name, [$name<'_>], ['de: 'a, 'a], [$name<'a>] }
+    };
+    (@ $name:ident, [$any:ty], [$($lives:tt)*] $(, [$whole:ty])?) => {
+        impl<$($lives)*> serde::Deserialize<'de> for as_object!(@ $any $(, $whole)?) {
+            fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+                // The derived function, which is the type's own and not the trait's.
+                $name::deserialize($crate::json::Objects(reader))
+            }
+        }
+
+        impl serde::Serialize for $any {
+            fn serialize<S: serde::Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+                $name::serialize(self, writer)
+            }
+        }
+    };
+    (@ $any:ty) => { $any };
+    (@ $any:ty, $whole:ty) => { $whole };
+}
+
 /// A structure: required members, then optional ones, each marked with `?`. An explicit null is an absent member.
 macro_rules! shape {
     ($(#[$meta:meta])* struct $name:ident<'a> { $($members:tt)* }) => {
         shape! { @ [$(#[$meta])* #[serde(bound(deserialize = "'de: 'a"))]] [$name<'a>] $($members)* }
+        as_object! { $name<'a> }
     };
     ($(#[$meta:meta])* struct $name:ident { $($members:tt)* }) => {
         shape! { @ [$(#[$meta])*] [$name] $($members)* }
+        as_object! { $name }
     };
     (@ [$($meta:tt)*] [$($name:tt)+]
         $($(#[$rmeta:meta])* $required:ident: $rty:ty,)*
         $(? $(#[$ometa:meta])* $optional:ident: $oty:ty,)*
     ) => {
         #[derive(Debug, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
         $($meta)*
         pub(in crate::converse) struct $($name)+ {
             $($(#[$rmeta])* pub(in crate::converse) $required: $rty,)*

@@ -25,98 +25,12 @@ fn refused(body: &str, code: &str, message: &str) {
 
 #[test]
 fn what_the_service_model_forbids_is_named() {
-    let block = |block: &str| format!(r#"{{"messages":[{{"role":"user","content":[{block}]}}]}}"#);
-    for (body, message) in [
-        ("{}".to_owned(), "messages: this member is required"),
-        (r#"{"messages":[]}"#.to_owned(), "messages: must have at least 1 elements"),
-        (r#"{"messages":"hi"}"#.to_owned(), "messages: invalid type: string \"hi\", expected a sequence"),
-        (block(""), "messages[0].content: must have at least 1 elements"),
-        (
-            block("{}"),
-            "messages[0].content[0]: must have exactly one member: text image document video audio toolUse toolResult cachePoint reasoningContent citationsContent guardContent searchResult toolAddition toolRemoval",
-        ),
-        (
-            block(r#"{"text":"a","cachePoint":{"type":"default"}}"#),
-            "messages[0].content[0]: must have exactly one member",
-        ),
-        (block(r#"{"text":1}"#), "messages[0].content[0].text: invalid type: integer `1`, expected a string"),
-        (
-            block(r#"{"image":{"format":"bmp","source":{"bytes":"aGk="}}}"#),
-            "messages[0].content[0].image.format: unknown variant `bmp`, expected one of `png`, `jpeg`, `gif`, `webp`",
-        ),
-        (
-            block(r#"{"image":{"format":"png","source":{"bytes":"no!"}}}"#),
-            "messages[0].content[0].image.source.bytes: must be base64",
-        ),
-        (
-            block(r#"{"image":{"format":"png","source":{"bytes":""}}}"#),
-            "messages[0].content[0].image.source.bytes: must not be empty",
-        ),
-        (
-            block(r#"{"toolUse":{"toolUseId":"a b","name":"f","input":{}}}"#),
-            "messages[0].content[0].toolUse.toolUseId: must match [a-zA-Z0-9_.:-]{1,64}",
-        ),
-        (
-            block(r#"{"toolUse":{"toolUseId":"a","name":"f g","input":{}}}"#),
-            "messages[0].content[0].toolUse.name: must match [a-zA-Z0-9_-]{1,64}",
-        ),
-        (
-            block(r#"{"toolUse":{"toolUseId":"a","name":"f"}}"#),
-            "messages[0].content[0].toolUse.input: this member is required",
-        ),
-        (with(r#","inferenceConfig":{"maxTokens":0}"#), "inferenceConfig.maxTokens: must be at least 1"),
-        (
-            with(r#","inferenceConfig":{"temperature":1.1}"#),
-            "inferenceConfig.temperature: must be between 0 and 1",
-        ),
-        (with(r#","inferenceConfig":{"topP":-0.1}"#), "inferenceConfig.topP: must be between 0 and 1"),
-        (
-            with(r#","inferenceConfig":{"stopSequences":["a",""]}"#),
-            "inferenceConfig.stopSequences[1]: must not be empty",
-        ),
-        (with(r#","toolConfig":{"tools":[]}"#), "toolConfig.tools: must have at least 1 elements"),
-        (
-            with(r#","toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":[]}}}]}"#),
-            "toolConfig.tools[0].toolSpec.inputSchema.json: must be an object",
-        ),
-        (
-            with(
-                r#","toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{}}}}],"toolChoice":{"tool":{"name":"g"}}}"#,
-            ),
-            "toolConfig.toolChoice.tool.name: toolConfig.tools has no tool called g",
-        ),
-        (
-            with(
-                r#","toolConfig":{"tools":[{"toolSpec":{"name":"f","inputSchema":{"json":{}}}},{"toolSpec":{"name":"f","inputSchema":{"json":{}}}}]}"#,
-            ),
-            "toolConfig.tools[1].toolSpec.name: another tool is called f",
-        ),
-        (
-            with(
-                r#","outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":"{"}}}}"#,
-            ),
-            "outputConfig.textFormat.structure.jsonSchema.schema: must be a JSON Schema, as a string that holds a JSON object",
-        ),
-        (
-            with(r#","additionalModelResponseFieldPaths":["stop"]"#),
-            "additionalModelResponseFieldPaths[0]: must be a JSON Pointer (RFC 6901) of 1 to 256 characters",
-        ),
-        (
-            with(r#","additionalModelResponseFieldPaths":["/a~2"]"#),
-            "additionalModelResponseFieldPaths[0]: must be a JSON Pointer (RFC 6901) of 1 to 256 characters",
-        ),
-        (with(r#","requestMetadata":{}"#), "requestMetadata: must have at least 1 member"),
-        (
-            with(r#","serviceTier":{"type":"gold"}"#),
-            "serviceTier.type: unknown variant `gold`, expected one of `priority`, `default`, `flex`, `reserved`",
-        ),
-        (
-            with(r#","additionalModelRequestFields":{"thinking":{"type":"enabled"}}"#),
-            "additionalModelRequestFields.thinking.budget_tokens: this member is required",
-        ),
-    ] {
-        refused(&body, "malformed", message);
+    let mut faults = String::new();
+    for body in crate::golden::read("converse/forbidden.jsonl").lines() {
+        let fault = request(body).expect_err(body);
+        faults.push_str(&format!("{}: {fault}\n", fault.kind().code()));
     }
+    crate::golden::check("converse/forbidden.txt", &faults);
     let many = format!(r#","inferenceConfig":{{"stopSequences":[{}"x"]}}"#, "\"x\",".repeat(2500));
     refused(&with(&many), "malformed", "inferenceConfig.stopSequences: must have at most 2500 elements");
 }

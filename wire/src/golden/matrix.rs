@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use canon::{Answer, Event, Fault, Fold, Request};
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::conversation::{self, MODEL, PARTS, Part};
@@ -39,8 +40,11 @@ struct Format {
 struct Client {
     encode: fn(&Request) -> Result<Vec<u8>, Fault>,
     whole: fn(&[u8]) -> Result<Answer, Fault>,
-    stream: fn(&[u8]) -> Result<Vec<Event>, Fault>,
+    stream: fn(Pieces<'_>) -> Result<Vec<Event>, Fault>,
 }
+
+/// A stream as it comes.
+type Pieces<'a> = &'a [&'a [u8]];
 
 const LATENCY: Duration = Duration::from_millis(12);
 
@@ -67,7 +71,7 @@ fn formats() -> Vec<Format> {
         Format {
             name: "openai-chat",
             request: ("openai-chat", |body| {
-                body["stream_options"] = serde_json::json!({"include_usage": true})
+                body["stream_options"] = serde_json::json!({"include_usage": true});
             }),
             decode: |_, body| chat::decode(body),
             client: Some(Client {
@@ -116,7 +120,7 @@ fn every_format_says_the_conversation_as_it_did_when_it_was_reviewed() {
         if let Some(client) = &format.client {
             let read = (client.whole)(&whole.body).expect(format.name);
             check(&path("answer.txt"), &difference(&answer, &read));
-            let events = (client.stream)(&stream).expect(format.name);
+            let events = (client.stream)(&[&stream]).expect(format.name);
             let mut fold = Fold::default();
             let folded = events.into_iter().find_map(|event| fold.push(event).expect("consistent"));
             assert_eq!(folded, Some(read), "{}: whole and stream say the same", format.name);
@@ -132,7 +136,7 @@ fn said(client: &Client, refused: &mut String) -> Vec<u8> {
         match (client.encode)(&conversation::request(&alone)) {
             Ok(_) => parts.push(part),
             Err(fault) => {
-                writeln!(refused, "writing {part:?}: {} {fault}", fault.kind().code()).expect("to memory")
+                writeln!(refused, "writing {part:?}: {} {fault}", fault.kind().code()).expect("to memory");
             }
         }
     }
@@ -229,22 +233,22 @@ fn shown(content_type: &str, stream: &[u8]) -> String {
     lines
 }
 
-fn converse_events(stream: &[u8]) -> Result<Vec<Event>, Fault> {
+fn converse_events(stream: Pieces<'_>) -> Result<Vec<Event>, Fault> {
     let mut decoder = converse::StreamDecoder::new();
     let mut events = Vec::new();
-    for byte in stream.chunks(7) {
-        events.extend(decoder.push(byte)?);
+    for bytes in stream {
+        events.extend(decoder.push(bytes)?);
     }
     decoder.end()?;
     Ok(events)
 }
 
-fn chat_events(stream: &[u8]) -> Result<Vec<Event>, Fault> {
+fn chat_events(stream: Pieces<'_>) -> Result<Vec<Event>, Fault> {
     let mut frames = sse::Frames::new(1 << 20);
     let mut decoder = chat::Stream::new();
     let mut events = Vec::new();
-    for bytes in stream.chunks(7) {
-        frames.push(bytes).expect("short events");
+    for bytes in stream {
+        frames.push(bytes).map_err(|_| Fault::internal("an event is too long"))?;
         while let Some(frame) = frames.pop() {
             decoder.push(&frame.data, &mut events)?;
         }
@@ -252,6 +256,56 @@ fn chat_events(stream: &[u8]) -> Result<Vec<Event>, Fault> {
     let finish = decoder.end(&mut events)?;
     events.push(Event::Finish(finish));
     Ok(events)
+}
+
+/// `bytes` in pieces, cut at `cuts`.
+fn pieces<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut ends = cuts.iter().map(|cut| cut.index(bytes.len())).collect::<Vec<_>>();
+    ends.extend([0, bytes.len()]);
+    ends.sort_unstable();
+    ends.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+}
+
+fn answered(format: &Format, stream: bool) -> (Bytes, Box<dyn Encoder>) {
+    let body = request_of(format);
+    let encoder = (format.decode)(stream, &body).expect(format.name).encoder;
+    (body, encoder)
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_a_stream_gives_the_same_events(cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..30)) {
+        for format in formats() {
+            let Some(client) = &format.client else { continue };
+            let (_, mut encoder) = answered(&format, true);
+            let (_, stream) = streamed(&mut *encoder, &conversation::events(&conversation::answer(&PARTS)));
+            let whole = (client.stream)(&[&stream]).expect(format.name);
+            prop_assert_eq!((client.stream)(&pieces(&stream, &cuts)), Ok(whole), "{}", format.name);
+        }
+    }
+
+    #[test]
+    fn no_decoder_panics(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let spoil = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if cut {
+                bytes.truncate(at);
+            }
+            bytes
+        };
+        for format in formats() {
+            let (body, mut encoder) = answered(&format, true);
+            drop((format.decode)(true, &Bytes::from(spoil(&body))));
+            let Some(client) = &format.client else { continue };
+            let answer = conversation::answer(&PARTS);
+            let (_, stream) = streamed(&mut *encoder, &conversation::events(&answer));
+            drop((client.stream)(&[&spoil(&stream)]));
+            let whole = answered(&format, false).1.whole(&conversation::head(), &answer, LATENCY);
+            drop((client.whole)(&spoil(&whole.body)));
+        }
+    }
 }
 
 fn pretty(body: &[u8]) -> String {

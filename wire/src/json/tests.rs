@@ -35,6 +35,13 @@ fn a_fault_names_the_member() {
 }
 
 #[test]
+fn faults_are_in_words_of_json() {
+    check(r#"{"name":"a","inner":{}}"#, "malformed", "inner: invalid type: object, expected a list");
+    check("[]", "malformed", "invalid type: list, expected an object");
+    check(r#"["a",[]]"#, "malformed", "invalid type: list, expected an object");
+}
+
+#[test]
 fn text_that_is_not_json_is_malformed() {
     for body in ["", "{", "hello", "{\"name\":\"a\"} x", "{\"name\":\"\u{7}\"}"] {
         let fault = decode::<Shape>(body.as_bytes()).expect_err("should fail");

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::scalar::{ANY, Base64, CallId, List, Name, Raw, Refused, Ruled, S3Uri, Text, Title};
+use super::scalar::{ANY, Base64, CallId, List, Name, NonEmpty, Raw, Refused, Ruled, S3Uri, Text, Title};
 
 /// The content of a message; Bedrock refuses an empty one.
 pub(in crate::converse) type Blocks<'a> = List<ContentBlock<'a>, 1, ANY>;
@@ -26,7 +26,7 @@ union! {
 
 union! {
     enum SystemBlock<'a> {
-        "text" => Text(Text<'a>),
+        "text" => Text(Ruled<'a, NonEmpty>),
         "cachePoint" => CachePoint(CachePointBlock),
         "guardContent" => GuardContent(Refused),
     }

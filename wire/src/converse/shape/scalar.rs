@@ -218,7 +218,7 @@ impl<'de> Deserialize<'de> for Fraction {
     }
 }
 
-/// A list of `MIN` to `MAX` elements.
+/// A list of `MIN` (0 or 1) to `MAX` elements.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(in crate::converse) struct List<T, const MIN: usize, const MAX: usize>(pub(in crate::converse) Vec<T>);
@@ -230,7 +230,7 @@ impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Deserialize<'
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
         let list = Vec::deserialize(reader)?;
         if list.len() < MIN {
-            return Err(D::Error::custom(format_args!("must have at least {MIN} elements")));
+            return Err(D::Error::custom("must not be empty"));
         }
         if list.len() > MAX {
             return Err(D::Error::custom(format_args!("must have at most {MAX} elements")));
@@ -271,11 +271,7 @@ impl<'de> Deserialize<'de> for Pairs {
                     }
                     pairs.push((name, value));
                 }
-                if pairs.is_empty() {
-                    Err(A::Error::custom("must have at least 1 member"))
-                } else {
-                    Ok(Pairs(pairs))
-                }
+                if pairs.is_empty() { Err(A::Error::custom("must not be empty")) } else { Ok(Pairs(pairs)) }
             }
         }
 
@@ -305,7 +301,7 @@ impl Serialize for Refused {
     }
 }
 
-/// An object without members.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::converse) struct Nothing {}
+shape! {
+    /// An object without members.
+    struct Nothing {}
+}
