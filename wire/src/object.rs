@@ -193,6 +193,12 @@ impl<'a, 'p> Object<'a, 'p> {
         (raw.get() != "null").then_some(Node { raw, at: At::Member(self.at, name) })
     }
 
+    /// A member as it is written, if it is there and not null; it can still be taken.
+    pub(crate) fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, raw) = self.members.iter().find(|(member, _)| member == name)?;
+        (raw.get() != "null").then_some(*raw)
+    }
+
     /// A member's text, if it is there, even where it is null.
     pub(crate) fn text(&mut self, name: &str) -> Option<&'a str> {
         let index = self.members.iter().position(|(member, _)| member == name)?;

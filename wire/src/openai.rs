@@ -2,6 +2,7 @@
 
 pub mod chat;
 mod models;
+pub mod responses;
 mod usage;
 
 pub use models::{model, models};

@@ -23,8 +23,12 @@ mod upstream;
 use bytes::Bytes;
 use canon::{Fault, Format, ModelId, Request, Verbatim};
 
+pub(super) use content::{cache_point, file, picture};
+pub(super) use messages::arguments;
 pub use relay::Relay;
+pub(super) use request::{effort, tier};
 pub(crate) use stream::Completion;
+pub(super) use tools::{function, mode};
 pub use upstream::{Answered, Dialect, LengthName, Stream, decode_answer, encode};
 
 use crate::Exchange;
