@@ -1,6 +1,7 @@
 //! Listener, routes, configuration and the composition root.
 
 pub mod client;
+pub mod estate;
 mod failure;
 pub mod listen;
 pub mod models;

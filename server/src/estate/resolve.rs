@@ -1,0 +1,218 @@
+//! The second phase: what the file means.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use canon::{ModelId, Secret};
+use http::Uri;
+use providers::Deadlines;
+use providers::openai::{self, Counter, Dialect};
+use toml::Spanned;
+
+use super::fault::{Complaint, EstateFault, Sheet};
+use super::raw::{RawDeployment, RawEstate, RawProvider, RawSecret};
+use super::{Deployment, Provider};
+
+/// A name's length. Names appear in receipts, logs and metrics.
+const NAME_CHARS_MAX: usize = 128;
+/// A file that holds a key.
+const KEY_BYTES_MAX: u64 = 16 << 10;
+
+type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+pub(super) fn resolve(
+    sheet: &Sheet<'_>,
+    raw: RawEstate,
+    env: Env<'_>,
+) -> Result<(Vec<Arc<Provider>>, Vec<Deployment>), EstateFault> {
+    let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
+    let mut in_order = Vec::with_capacity(raw.providers.len());
+    for raw in raw.providers {
+        let name = raw.name.clone();
+        let provider = Arc::new(provider(sheet, raw, env)?);
+        if providers.insert(provider.name.clone(), Arc::clone(&provider)).is_some() {
+            return Err(duplicate(sheet, "provider.name", &name));
+        }
+        in_order.push(provider);
+    }
+    let mut deployments: Vec<Deployment> = Vec::with_capacity(raw.deployments.len());
+    let mut names = HashMap::new();
+    for raw in raw.deployments {
+        let place = raw.name.as_ref().map_or(raw.span.clone(), Spanned::span);
+        let deployment = deployment(sheet, raw, &providers)?;
+        if names.insert(deployment.name.clone(), ()).is_some() {
+            return Err(duplicate(sheet, "deployment.name", &Spanned::new(place, deployment.name)));
+        }
+        deployments.push(deployment);
+    }
+    Ok((in_order, deployments))
+}
+
+fn provider(sheet: &Sheet<'_>, raw: RawProvider, env: Env<'_>) -> Result<Provider, EstateFault> {
+    plain(sheet, "provider.name", &raw.name)?;
+    if raw.kind.get_ref() != "openai" {
+        let remedy = "Write \"openai\": any server that speaks OpenAI's Chat Completions.";
+        let complaint = Complaint::new(format!("there is no kind {:?}", raw.kind.get_ref()), remedy);
+        return Err(sheet.fault(raw.kind.span(), "provider.kind", complaint));
+    }
+    let base_url = base_url(sheet, &raw.base_url)?;
+    let api_key = raw.api_key.map(|secret| api_key(sheet, secret, env)).transpose()?;
+    let (mut dialect, usual_counter) = match &raw.dialect {
+        None => DIALECTS[0].1,
+        Some(name) => one_of(sheet, "provider.dialect", name, &DIALECTS)?,
+    };
+    let counter = match &raw.counter {
+        None => usual_counter,
+        Some(name) => one_of(sheet, "provider.counter", name, &COUNTERS)?,
+    };
+    for (member, truth) in raw.takes {
+        *member(&mut dialect) = truth;
+    }
+    let mut deadlines = Deadlines::default();
+    for (member, ms) in raw.waits {
+        *member(&mut deadlines) = Duration::from_millis(ms);
+    }
+    Ok(Provider { name: raw.name.into_inner(), base_url, api_key, dialect, counter, deadlines })
+}
+
+fn deployment(
+    sheet: &Sheet<'_>,
+    raw: RawDeployment,
+    providers: &HashMap<String, Arc<Provider>>,
+) -> Result<Deployment, EstateFault> {
+    plain(sheet, "deployment.model", &raw.model)?;
+    if let Some(name) = &raw.name {
+        plain(sheet, "deployment.name", name)?;
+    }
+    let Some(provider) = providers.get(raw.provider.get_ref()) else {
+        let mut known: Vec<_> = providers.keys().map(String::as_str).collect();
+        known.sort_unstable();
+        let remedy = match &known[..] {
+            [] => "Declare it in a [[provider]] table.".to_owned(),
+            known => {
+                format!("Declare it in a [[provider]] table, or name one of these: {}.", known.join(", "))
+            }
+        };
+        let message = format!("there is no provider {:?}", raw.provider.get_ref());
+        return Err(sheet.fault(raw.provider.span(), "deployment.provider", Complaint::new(message, remedy)));
+    };
+    let mut capabilities = openai::capabilities(&provider.dialect);
+    for (member, truth) in raw.capabilities {
+        *member(&mut capabilities) = truth;
+    }
+    let upstream_model = raw.upstream_model.into_inner();
+    Ok(Deployment {
+        name: raw.name.map_or_else(|| format!("{}/{upstream_model}", provider.name), Spanned::into_inner),
+        model: ModelId::new(raw.model.into_inner()),
+        provider: Arc::clone(provider),
+        upstream_model,
+        capabilities,
+        context_tokens_max: raw.context_tokens_max,
+        calls_max: raw.calls_max.and_then(|calls| calls.try_into().ok()).unwrap_or(openai::CALLS_MAX),
+    })
+}
+
+/// The dialects by name, the usual one first, each with the way of counting that its servers have.
+const DIALECTS: [(&str, (Dialect, Counter)); 4] = [
+    ("vllm", (Dialect::VLLM, Counter::Vllm)),
+    ("llama.cpp", (Dialect::LLAMA_CPP, Counter::LlamaCpp)),
+    ("ollama", (Dialect::OLLAMA, Counter::None)),
+    ("openai", (Dialect::OPENAI, Counter::None)),
+];
+
+const COUNTERS: [(&str, Counter); 3] =
+    [("none", Counter::None), ("vllm", Counter::Vllm), ("llama.cpp", Counter::LlamaCpp)];
+
+fn one_of<T: Copy>(
+    sheet: &Sheet<'_>,
+    key: &str,
+    name: &Spanned<String>,
+    known: &[(&str, T)],
+) -> Result<T, EstateFault> {
+    if let Some((_, value)) = known.iter().find(|(known, _)| known == name.get_ref()) {
+        return Ok(*value);
+    }
+    let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    let complaint =
+        Complaint::new(format!("there is no {:?}", name.get_ref()), format!("Known: {}.", names.join(", ")));
+    Err(sheet.fault(name.span(), key, complaint))
+}
+
+/// A name that can stand in a receipt, a log line and a metric's label.
+fn plain(sheet: &Sheet<'_>, key: &str, name: &Spanned<String>) -> Result<(), EstateFault> {
+    let is_plain = |letter: char| letter.is_ascii_graphic() && !matches!(letter, '"' | '\\' | '{' | '}');
+    if name.get_ref().chars().all(is_plain) && name.get_ref().len() <= NAME_CHARS_MAX {
+        return Ok(());
+    }
+    let remedy = format!(
+        "Use at most {NAME_CHARS_MAX} letters, digits and signs of ASCII, without spaces, quotes and braces."
+    );
+    Err(sheet.fault(name.span(), key, Complaint::new("cannot be used as a name", remedy)))
+}
+
+fn duplicate(sheet: &Sheet<'_>, key: &str, name: &Spanned<String>) -> EstateFault {
+    let remedy = "Give one of them another name.";
+    sheet.fault(
+        name.span(),
+        key,
+        Complaint::new(format!("there are two of the name {:?}", name.get_ref()), remedy),
+    )
+}
+
+/// A URL that paths can be appended to.
+fn base_url(sheet: &Sheet<'_>, url: &Spanned<String>) -> Result<String, EstateFault> {
+    let text = url.get_ref().trim_end_matches('/');
+    let problem = match text.parse::<Uri>() {
+        Err(error) => format!("is not a URL: {error}"),
+        Ok(uri) if !matches!(uri.scheme_str(), Some("http" | "https")) => {
+            "does not begin with http:// or https://".to_owned()
+        }
+        Ok(uri) if uri.host().is_none_or(str::is_empty) => "names no host".to_owned(),
+        Ok(uri) if uri.query().is_some() || text.contains('#') => "has a query or a fragment".to_owned(),
+        Ok(uri) if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
+            "holds a password, which would be shown".to_owned()
+        }
+        Ok(_) => return Ok(text.to_owned()),
+    };
+    let remedy =
+        "Write where the server's API begins, such as http://127.0.0.1:8000/v1; a key belongs in api_key.";
+    Err(sheet.fault(url.span(), "provider.base_url", Complaint::new(problem, remedy)))
+}
+
+/// Fetches a secret. No message holds any of it.
+fn api_key(sheet: &Sheet<'_>, secret: RawSecret, env: Env<'_>) -> Result<Secret, EstateFault> {
+    let (key, span, found) = match secret {
+        RawSecret::Env(name) => {
+            let variable = name.get_ref();
+            let remedy = format!("Set it where Outcrop starts: export {variable}=…");
+            let found = env(variable).ok_or_else(|| Complaint::new(format!("{variable} is not set"), remedy));
+            ("provider.api_key.env", name.span(), found)
+        }
+        RawSecret::File(path) => ("provider.api_key.file", path.span(), key_file(sheet.file, path.get_ref())),
+    };
+    let usable = |text: String| {
+        let secret = text.trim();
+        if secret.is_empty() {
+            return Err(Complaint::new("holds no key", "Put the provider's key there, and nothing else."));
+        }
+        if !secret.chars().all(|letter| letter.is_ascii_graphic()) {
+            return Err(Complaint::new(
+                "holds what cannot be a key",
+                "A key is one word of visible ASCII characters.",
+            ));
+        }
+        Ok(Secret::new(secret))
+    };
+    found.and_then(usable).map_err(|complaint| sheet.fault(span, key, complaint))
+}
+
+/// A path in an estate file is relative to that file.
+fn key_file(estate: &Path, path: &str) -> Result<String, Complaint> {
+    let path = estate.parent().unwrap_or(Path::new("")).join(path);
+    super::fault::read(&path, KEY_BYTES_MAX).map_err(|fault| {
+        let message = format!("{} cannot be read: {}", path.display(), fault.message);
+        Complaint::new(message, "Name a file that this user may read; a path is relative to the estate file.")
+    })
+}
