@@ -27,8 +27,12 @@ pub(super) struct Extra<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     stop: Option<OneOrMore<'a>>,
-    #[serde(default, alias = "reasoning_config", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     thinking: Option<Thinking>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning_config: Option<Reasoning>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_config: Option<AnthropicOutput>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<EffortName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +59,21 @@ enum Thinking {
     Enabled { budget_tokens: Positive },
     Adaptive {},
     Disabled {},
+}
+
+/// `reasoning_config` is how hard to think for some models and Anthropic's `thinking` for others.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected how hard to think, or what `thinking` takes")]
+enum Reasoning {
+    Effort(EffortName),
+    Thinking(Thinking),
+}
+
+/// What Anthropic's models take besides `thinking: {"type": "adaptive"}`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnthropicOutput {
+    effort: EffortName,
 }
 
 /// A number from −2 to 2.
@@ -100,8 +119,14 @@ impl<'a> Extra<'a> {
         stop.extend(self.stop.map(OneOrMore::own).unwrap_or_default());
         request.tools.parallel = self.parallel_tool_calls;
         let Hints { effort: hard, thinking_budget, betas, .. } = &mut request.hints;
-        *hard = self.reasoning_effort.map(effort).or(*hard);
-        *thinking_budget = self.thinking.and_then(|thinking| match thinking {
+        let (harder, thinking) = match self.reasoning_config {
+            Some(Reasoning::Effort(name)) => (Some(name), self.thinking),
+            Some(Reasoning::Thinking(thinking)) => (None, self.thinking.or(Some(thinking))),
+            None => (None, self.thinking),
+        };
+        let harder = self.reasoning_effort.or(harder).or(self.output_config.map(|config| config.effort));
+        *hard = harder.map(effort).or(*hard);
+        *thinking_budget = thinking.and_then(|thinking| match thinking {
             Thinking::Enabled { budget_tokens } => Some(budget_tokens.0),
             Thinking::Adaptive {} => None,
             Thinking::Disabled {} => Some(0),

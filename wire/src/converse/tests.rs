@@ -70,6 +70,24 @@ fn what_outcrop_has_not_is_refused_by_name() {
 }
 
 #[test]
+fn every_member_of_the_service_model_is_taken_or_refused_by_name() {
+    let mut refused = String::new();
+    let mut taken = 0;
+    for line in crate::golden::read("converse/members.tsv").lines() {
+        let (member, body) = line.split_once('\t').expect("a member and a body");
+        match request(body) {
+            Ok(_) => taken += 1,
+            Err(fault) => {
+                assert_eq!(fault.kind().code(), "unsupported", "{member}: {fault}");
+                refused.push_str(&format!("{member}\n"));
+            }
+        }
+    }
+    refused.push_str(&format!("and {taken} are taken\n"));
+    crate::golden::check("converse/refused.txt", &refused);
+}
+
+#[test]
 fn explicit_nulls_are_absent_members() {
     let nulls = with(
         r#","system":null,"inferenceConfig":{"maxTokens":null,"temperature":null,"topP":null,"stopSequences":null},
@@ -104,6 +122,21 @@ fn additional_fields_and_hints_are_carried() {
     );
     assert_eq!((hints.betas.len(), hints.metadata.len(), hints.optimized_latency), (2, 2, true));
     assert_eq!((request.tools.parallel, &request.tools.choice), (Some(false), &ToolChoice::Auto));
+}
+
+#[test]
+fn every_spelling_of_effort_is_understood() {
+    for (fields, effort, budget) in [
+        (r#"{"reasoning_effort":"low"}"#, Some(Effort::Low), None),
+        (r#"{"reasoning_config":"high"}"#, Some(Effort::High), None),
+        (r#"{"reasoning_config":{"type":"enabled","budget_tokens":9}}"#, None, Some(9)),
+        (r#"{"thinking":{"type":"adaptive"},"output_config":{"effort":"max"}}"#, Some(Effort::Max), None),
+        (r#"{"thinking":{"type":"disabled"}}"#, None, Some(0)),
+    ] {
+        let hints =
+            request(&with(&format!(r#","additionalModelRequestFields":{fields}"#))).expect(fields).hints;
+        assert_eq!((hints.effort, hints.thinking_budget), (effort, budget), "{fields}");
+    }
 }
 
 #[test]
@@ -160,6 +193,16 @@ fn a_request_survives_the_way_there_and_back() {
     let mut there = decode(MODEL, false, &body).expect("readable").request;
     assert_eq!(there.verbatim.take().expect("the body").body, body);
     assert_eq!(there, request);
+}
+
+#[test]
+fn an_answer_may_say_more_than_the_service_model_lists() {
+    // As recorded from Bedrock: `serverToolUsage`, counters under two names, and any document as an extra field.
+    let body = r#"{"metrics":{"latencyMs":1},"output":{"message":{"content":[{"text":"hi"}],"role":"assistant"}},
+        "additionalModelResponseFields":"test","stopReason":"end_turn","usage":{"cacheReadInputTokenCount":0,
+        "cacheReadInputTokens":2,"inputTokens":1,"outputTokens":3,"serverToolUsage":{},"totalTokens":6}}"#;
+    let answer = client::decode(body.as_bytes()).expect("readable");
+    assert_eq!((answer.content, answer.finish.usage.total()), (vec![Content::Text("hi".into())], 6));
 }
 
 #[test]

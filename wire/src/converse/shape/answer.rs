@@ -1,4 +1,5 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::content::{CacheTtl, ContentBlock};
 use super::request::{PerformanceConfig, Role, ServiceTier};
@@ -76,9 +77,23 @@ pub(in crate::converse) struct Metrics {
 }
 
 /// What of a model's own answer `additionalModelResponseFieldPaths` can ask for.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[derive(Debug, Serialize)]
 pub(in crate::converse) struct ExtraFields<'a> {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::converse) stop_sequence: Option<Text<'a>>,
+}
+
+/// Whatever document the model's own answer holds there; only what is asked for here is looked at.
+impl<'de: 'a, 'a> Deserialize<'de> for ExtraFields<'a> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(bound(deserialize = "'de: 'a"))]
+        struct Members<'a> {
+            stop_sequence: Option<Text<'a>>,
+        }
+        let raw = <&'de RawValue>::deserialize(reader)?;
+        let stop_sequence =
+            serde_json::from_str(raw.get()).ok().and_then(|members: Members<'_>| members.stop_sequence);
+        Ok(Self { stop_sequence })
+    }
 }
