@@ -166,3 +166,6 @@ fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let downgraded = base.scheme_str() == Some("https") && target.scheme_str() != Some("https");
     (!downgraded).then_some(target)
 }
+
+#[cfg(test)]
+mod tests;
