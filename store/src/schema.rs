@@ -14,6 +14,8 @@ const SCHEMA: u32 = 1;
 const MIGRATIONS: [&str; SCHEMA as usize] = [include_str!("schema/0001.sql")];
 /// The write-ahead log is folded into the database when it has grown to so many pages of 4 KiB.
 const WAL_PAGES: u32 = 4096;
+/// A log that grew beyond this while a long reader held it up is cut back to it.
+const WAL_BYTES_KEPT: u32 = 64 << 20;
 /// Statements that stay prepared.
 const STATEMENTS_MAX: usize = 32;
 
@@ -30,6 +32,7 @@ pub(crate) fn open(folder: &Path, busy: Duration) -> Result<Connection, Fault> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         let version = migrate(&mut connection)?;
         Ok((connection, version))

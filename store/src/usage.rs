@@ -50,7 +50,7 @@ const SQL: &str = "
     GROUP BY c.model, c.key_id ORDER BY c.model, c.key_id";
 
 impl Records {
-    /// What was used in `period`, by model and key. It reads every call: about a second for three million.
+    /// What was used in `period`, by model and key. It reads every call: about a second for a million.
     ///
     /// # Errors
     /// [`canon::Kind::Storage`] where the records cannot be read.
