@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod stream;
 mod tools;
+mod upstream;
 
 use bytes::Bytes;
 use canon::{Fault, ModelId, Request};
@@ -24,6 +25,7 @@ pub use models::{model, models};
 pub use request::count as decode_count;
 pub use response::count as encode_count;
 pub(crate) use stream::Messages;
+pub use upstream::{MAX_TOKENS, Stream, decode_answer, encode};
 
 use crate::sse::Sse;
 use crate::{Encoder, Exchange};

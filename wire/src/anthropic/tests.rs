@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{decode, decode_count, decode_for};
 use crate::{AnswerHead, Frames};
 
-fn head() -> AnswerHead {
+pub(super) fn head() -> AnswerHead {
     AnswerHead {
         request_id: "11111111-2222-3333-4444-555555555555".into(),
         model: ModelId::new("acme.wise-v1:0"),
@@ -32,7 +32,7 @@ fn ask(more: &Value) -> Value {
 }
 
 /// What Claude Code sends, and more.
-fn rich() -> Value {
+pub(super) fn rich() -> Value {
     json!({
         "model": "acme.wise-v1:0",
         "max_tokens": 1024,

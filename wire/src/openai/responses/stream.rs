@@ -106,7 +106,6 @@ struct ReasoningDone<'a> {
 
 #[derive(Serialize)]
 struct ArgumentsDone<'a> {
-    name: &'a str,
     arguments: &'a str,
 }
 
@@ -172,8 +171,8 @@ impl Responses {
             Held::Reasoning(all) if !all.text.is_empty() => {
                 self.within("response.reasoning_text.done", at, ReasoningDone { text: &all.text }, sink);
             }
-            Held::Call { name, input, .. } => {
-                let says = ArgumentsDone { name, arguments: input };
+            Held::Call { input, .. } => {
+                let says = ArgumentsDone { arguments: input };
                 self.within("response.function_call_arguments.done", at, says, sink);
             }
             Held::Reasoning(_) | Held::Sealed(_) => {}
