@@ -27,7 +27,7 @@ shape! {
 
 union! {
     enum Input<'a> {
-        "converse" => Converse(ConverseTokens<'a>),
+        "converse" => Converse(Box<ConverseTokens<'a>>),
         "invokeModel" => Invoke(InvokeTokens),
     }
 }
