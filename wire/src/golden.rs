@@ -10,7 +10,10 @@ pub(crate) fn check(name: &str, actual: &str) {
     let path = path(name);
     if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("create the folder");
-        std::fs::write(&path, actual).expect("write the golden file");
+        // Moved into place, because other tests may be reading it.
+        let draft = path.with_extension(format!("{}.draft", std::process::id()));
+        std::fs::write(&draft, actual).expect("write the golden file");
+        std::fs::rename(&draft, &path).expect("put the golden file in place");
         return;
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
