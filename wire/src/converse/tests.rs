@@ -223,6 +223,40 @@ fn a_stream_that_fails_ends_in_an_exception() {
 }
 
 #[test]
+fn words_that_came_before_a_fault_are_handed_out_before_it() {
+    let mut encoder = exchange().encoder;
+    let mut out = BytesMut::new();
+    encoder.begin(&conversation::head(), &mut out);
+    encoder.event(&Event::Text { index: 0, text: "It".into() }, &mut out);
+    encoder.fault(&Fault::new(Kind::Overloaded, "full"), &mut out);
+    let mut decoder = StreamDecoder::new();
+    let events = decoder.push(&out).expect("words first");
+    assert!(events.contains(&Event::Text { index: 0, text: "It".into() }), "{events:?}");
+    assert_eq!(decoder.push(&[]).expect_err("then the fault").message(), "full");
+    assert_eq!(decoder.end().expect_err("and for good").message(), "full");
+}
+
+#[test]
+fn blocks_may_be_open_at_once() {
+    let call = |index, id: &str| Event::BlockStart {
+        index,
+        kind: canon::BlockKind::ToolUse { id: id.into(), name: "f".into() },
+    };
+    let input = |index, fragment: &str| Event::ToolInput { index, fragment: fragment.into() };
+    let events = [
+        call(0, "a"),
+        call(1, "b"),
+        input(1, "{\"n\":"),
+        input(0, "{}"),
+        input(1, "1}"),
+        Event::BlockStop { index: 1 },
+        Event::BlockStop { index: 0 },
+        Event::Finish(conversation::answer(&[conversation::Part::Tools]).finish),
+    ];
+    assert_eq!(read(&stream(&events), &[]), events);
+}
+
+#[test]
 fn a_stream_cut_short_is_not_complete() {
     let bytes = stream(&conversation::events(&conversation::answer(&PARTS)));
     let mut decoder = StreamDecoder::new();

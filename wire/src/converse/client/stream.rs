@@ -20,6 +20,8 @@ pub struct StreamDecoder {
     /// The reason and the stop sequence, once the message has stopped.
     stop: Option<(StopReason, Option<String>)>,
     finished: bool,
+    /// The fault that ended the stream, while events that came before it are handed out.
+    failed: Option<Fault>,
 }
 
 impl StreamDecoder {
@@ -32,26 +34,41 @@ impl StreamDecoder {
     /// Takes the next bytes, cut anywhere, and yields the events that they complete.
     ///
     /// # Errors
-    /// The fault that the stream carries, or [`Kind::UpstreamStream`] where it breaks its own rules. Events that came
-    /// before the fault in the same bytes are lost with it.
+    /// The fault that the stream carries, or [`Kind::UpstreamStream`] where it breaks its own rules; if events came
+    /// before it in the same bytes, then they come first, and the fault with the next call.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, Fault> {
+        if let Some(fault) = &self.failed {
+            return Err(fault.clone());
+        }
         self.frames.push(bytes);
         let mut events = Vec::new();
-        while let Some(frame) = self.frames.next().map_err(|broken| cut_off(&broken))? {
-            self.frame(&frame, &mut events)?;
+        match self.drain(&mut events) {
+            Err(fault) if events.is_empty() => Err(self.failed.insert(fault).clone()),
+            Err(fault) => {
+                self.failed = Some(fault);
+                Ok(events)
+            }
+            Ok(()) => Ok(events),
         }
-        Ok(events)
     }
 
     /// The stream has no more bytes.
     ///
     /// # Errors
-    /// [`Kind::UpstreamStream`] if it ended before the answer did.
+    /// The fault that [`Self::push`] still owed, or [`Kind::UpstreamStream`] if the stream ended before the answer did.
     pub fn end(&self) -> Result<(), Fault> {
-        if self.finished && self.frames.is_empty() {
-            return Ok(());
+        match &self.failed {
+            Some(fault) => Err(fault.clone()),
+            None if self.finished && self.frames.is_empty() => Ok(()),
+            None => Err(cut_off(&"the stream ended before its metadata")),
         }
-        Err(cut_off(&"the stream ended before its metadata"))
+    }
+
+    fn drain(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
+        while let Some(frame) = self.frames.next().map_err(|broken| cut_off(&broken))? {
+            self.frame(&frame, out)?;
+        }
+        Ok(())
     }
 
     fn frame(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Result<(), Fault> {
