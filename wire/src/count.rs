@@ -14,8 +14,10 @@ pub fn decode(model: &str, body: &[u8]) -> Result<Request, Fault> {
     match counted::decode(model, body)? {
         Counted::Converse(request) => Ok(*request),
         Counted::Invoke(body) => {
-            let exchange = invoke::decode(model, false, &invoke::Headers::default(), &body)?;
-            Ok(exchange.request)
+            let exchange = invoke::decode(model, false, &invoke::Headers::default(), &body);
+            exchange
+                .map(|exchange| exchange.request)
+                .map_err(|fault| json::within("input.invokeModel.body", fault))
         }
     }
 }

@@ -87,6 +87,18 @@ pub(crate) fn garbled(why: &impl std::fmt::Display) -> Fault {
     .with_detail(why)
 }
 
+/// The same fault, for a reader who sees the document that was read as the member `outer` of another.
+pub(crate) fn within(outer: &str, fault: Fault) -> Fault {
+    let (inner, make): (_, fn(String, &str) -> Fault) = match fault.kind() {
+        Kind::Malformed { path } => (path, |path, problem| Fault::malformed(path, problem)),
+        Kind::Unsupported { field } => (field, |path, problem| Fault::unsupported(path, problem)),
+        _ => return fault,
+    };
+    let problem = fault.message().strip_prefix(inner).and_then(|rest| rest.strip_prefix(": "));
+    let path = if inner.is_empty() { outer.to_owned() } else { format!("{outer}.{inner}") };
+    make(path, problem.unwrap_or(fault.message()))
+}
+
 /// Writes a document. Wire shapes have string keys and no failing `Serialize`, so nothing can go wrong.
 pub(crate) fn encode(document: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(document).unwrap_or_default()

@@ -59,7 +59,9 @@ pub(crate) fn decode(model: &str, body: &[u8]) -> Result<Counted, Fault> {
                 additional_model_request_fields: tokens.additional_model_request_fields,
                 ..ConverseRequest::default()
             };
-            request::from_shape(model, shape).map(|request| Counted::Converse(Box::new(request)))
+            let request =
+                request::from_shape(model, shape).map_err(|fault| json::within("input.converse", fault));
+            Ok(Counted::Converse(Box::new(request?)))
         }
     }
 }

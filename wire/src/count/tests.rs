@@ -32,6 +32,12 @@ fn what_cannot_be_counted_is_named() {
             r#"{"input":{"converse":{"messages":[{"role":"user"}]}}}"#,
             "input.converse.messages[0].content: this member is required",
         ),
+        (r#"{"input":{"converse":{"system":[]}}}"#, "input.converse.messages: this member is required"),
+        // {"prompt":"hi","max_gen_len":0}
+        (
+            r#"{"input":{"invokeModel":{"body":"eyJwcm9tcHQiOiJoaSIsIm1heF9nZW5fbGVuIjowfQ=="}}}"#,
+            "input.invokeModel.body.max_gen_len: must be at least 1",
+        ),
     ] {
         assert_eq!(decode(MODEL, body.as_bytes()).expect_err(body).message(), message);
     }
