@@ -1,10 +1,15 @@
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use canon::{Event, Fault, Finish};
 use serde_json::{Value, json};
 
 use super::upstream::{Answered, Stream, decode_answer};
-use crate::object::{Object, read};
+use crate::object::{Node, read};
 use crate::sse::Frame;
+
+/// Room for what is written around a document.
+const ENVELOPE_BYTES: usize = 64;
 
 /// Passes a request and its answer on as they are, but for the model's name, and reads the answer in passing.
 ///
@@ -31,8 +36,8 @@ impl Relay {
         let mut object = root.object()?;
         let mut splice = Splice::new(body);
         let model = object.need("model", |node| Ok(node.text()))?;
-        splice.replace(model, &json!(upstream_model).to_string());
-        let streams = object.maybe("stream", crate::object::Node::bool)?.unwrap_or_default();
+        splice.replace(model, json!(upstream_model).to_string());
+        let streams = object.maybe("stream", Node::bool)?.unwrap_or_default();
         let options = object.text("stream_options");
         let mut wanted: Value = options
             .filter(|options| *options != "null")
@@ -42,8 +47,8 @@ impl Relay {
         if let Some(members) = wanted.as_object_mut().filter(|_| stream_usage && streams && !usage_wanted) {
             members.insert("include_usage".into(), Value::Bool(true));
             match options {
-                Some(options) => splice.replace(options, &wanted.to_string()),
-                None => splice.insert_after(model, &format!(r#","stream_options":{wanted}"#)),
+                Some(options) => splice.replace(options, wanted.to_string()),
+                None => splice.insert_after(model, format!(r#","stream_options":{wanted}"#)),
             }
         }
         let relay = Self { model: model.to_owned(), usage_wanted, stream: Stream::new(), held: Vec::new() };
@@ -63,17 +68,28 @@ impl Relay {
     /// # Errors
     /// As for [`Stream::push`].
     pub fn push(&mut self, frame: &Frame, out: &mut Vec<Event>) -> Result<(), Fault> {
-        self.stream.push(&frame.data, out)?;
-        if !self.usage_wanted && is_only_usage(&frame.data) {
+        let seen = self.stream.see(&frame.data, out)?;
+        if seen.only_usage && !self.usage_wanted {
             return Ok(());
         }
         let mut bytes = std::mem::take(&mut self.held);
+        bytes.reserve(frame.event.len() + frame.data.len() + self.model.len() + ENVELOPE_BYTES);
         if !frame.event.is_empty() {
-            bytes.extend_from_slice(format!("event: {}\n", frame.event).as_bytes());
+            bytes.extend_from_slice(b"event: ");
+            bytes.extend_from_slice(frame.event.as_bytes());
+            bytes.push(b'\n');
         }
-        // A document of several lines is still one; only its line ends were not the client's to see.
         bytes.extend_from_slice(b"data: ");
-        bytes.extend_from_slice(&self.renamed(frame.data.replace('\n', " ").as_bytes()));
+        let mut splice = Splice::new(frame.data.as_bytes());
+        if let Some(model) = seen.model {
+            splice.replace(model, self.model.as_str());
+        }
+        let start = bytes.len();
+        splice.write(&mut bytes);
+        // A document of several lines is still one; only its line ends were not the client's to see.
+        for byte in bytes.iter_mut().skip(start).filter(|byte| **byte == b'\n') {
+            *byte = b' ';
+        }
         bytes.extend_from_slice(b"\n\n");
         if self.stream.has_ended() {
             self.held = bytes;
@@ -102,31 +118,23 @@ impl Relay {
     }
 
     /// A document in which the model bears the client's name; what is not an object stays as it is.
-    fn renamed(&self, document: &[u8]) -> Bytes {
+    fn renamed<'a>(&'a self, document: &'a [u8]) -> Bytes {
         let mut splice = Splice::new(document);
         if let Ok(root) = read(document)
             && let Ok(mut object) = root.object()
             && let Some(model) = object.take("model")
         {
-            splice.replace(model.text(), &self.model);
+            splice.replace(model.text(), self.model.as_str());
         }
         splice.done()
     }
 }
 
-/// Whether a chunk carries usage and nothing else.
-fn is_only_usage(data: &str) -> bool {
-    let only = |mut object: Object<'_, '_>| {
-        object.take("usage").is_some() && object.take("choices").is_none_or(|choices| choices.is("[]"))
-    };
-    read(data.as_bytes()).is_ok_and(|root| root.object().is_ok_and(only))
-}
-
-/// A text in which some places are replaced, from left to right or not.
+/// A text in which some places are replaced.
 struct Splice<'a> {
     text: &'a [u8],
     /// Where, how much, and with what.
-    cuts: Vec<(usize, usize, String)>,
+    cuts: Vec<(usize, usize, Cow<'a, str>)>,
 }
 
 impl<'a> Splice<'a> {
@@ -135,21 +143,26 @@ impl<'a> Splice<'a> {
     }
 
     /// Replaces `piece`, which is a slice of the text.
-    fn replace(&mut self, piece: &str, with: &str) {
-        self.cuts.push((self.offset(piece), piece.len(), with.to_owned()));
+    fn replace(&mut self, piece: &str, with: impl Into<Cow<'a, str>>) {
+        self.cuts.push((self.offset(piece), piece.len(), with.into()));
     }
 
-    fn insert_after(&mut self, piece: &str, what: &str) {
-        self.cuts.push((self.offset(piece) + piece.len(), 0, what.to_owned()));
+    fn insert_after(&mut self, piece: &str, what: String) {
+        self.cuts.push((self.offset(piece) + piece.len(), 0, what.into()));
     }
 
     fn offset(&self, piece: &str) -> usize {
         piece.as_ptr().addr().saturating_sub(self.text.as_ptr().addr())
     }
 
-    fn done(mut self) -> Bytes {
+    fn done(self) -> Bytes {
+        let mut all = Vec::with_capacity(self.text.len() + ENVELOPE_BYTES);
+        self.write(&mut all);
+        Bytes::from(all)
+    }
+
+    fn write(mut self, all: &mut Vec<u8>) {
         self.cuts.sort_unstable_by_key(|(start, ..)| *start);
-        let mut all = Vec::with_capacity(self.text.len() + 64);
         let mut at = 0;
         for (start, len, with) in &self.cuts {
             all.extend_from_slice(self.text.get(at..*start).unwrap_or_default());
@@ -157,7 +170,6 @@ impl<'a> Splice<'a> {
             at = start + len;
         }
         all.extend_from_slice(self.text.get(at..).unwrap_or_default());
-        Bytes::from(all)
     }
 }
 

@@ -31,6 +31,8 @@ enum Open {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(default, borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(default, borrow)]
     choices: Option<Vec<Choice<'a>>>,
     #[serde(default)]
     usage: Option<ChatUsage>,
@@ -78,6 +80,15 @@ struct Function {
     arguments: Option<String>,
 }
 
+/// What a relay must know of a chunk that it passes on.
+#[derive(Default)]
+pub(in crate::openai::chat) struct Seen<'a> {
+    /// The value that names the model, a slice of the data.
+    pub(in crate::openai::chat) model: Option<&'a str>,
+    /// It carries usage and nothing else.
+    pub(in crate::openai::chat) only_usage: bool,
+}
+
 impl Stream {
     /// At the beginning of an answer.
     #[must_use]
@@ -90,13 +101,22 @@ impl Stream {
     /// # Errors
     /// [`Kind::UpstreamStream`] where it is not a chunk, or says that the server failed.
     pub fn push(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), Fault> {
+        self.see(data, out).map(|_| ())
+    }
+
+    /// The same, for a relay.
+    pub(in crate::openai::chat) fn see<'a>(
+        &mut self,
+        data: &'a str,
+        out: &mut Vec<Event>,
+    ) -> Result<Seen<'a>, Fault> {
         if self.done || data.is_empty() {
-            return Ok(());
+            return Ok(Seen::default());
         }
         if data == "[DONE]" {
             self.done = true;
             self.close(out);
-            return Ok(());
+            return Ok(Seen::default());
         }
         let chunk: Chunk<'_> = serde_json::from_str(data).map_err(|error| broken(&error))?;
         if let Some(error) = chunk.error.filter(|error| error.get() != "null") {
@@ -105,14 +125,18 @@ impl Stream {
         if let Some(usage) = chunk.usage {
             self.usage = Some(usage.canon());
         }
-        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(()) };
+        let mut seen = Seen { model: chunk.model.map(RawValue::get), only_usage: false };
+        let Some(choice) = chunk.choices.into_iter().flatten().next() else {
+            seen.only_usage = chunk.usage.is_some();
+            return Ok(seen);
+        };
         self.delta(choice.delta.unwrap_or_default(), out)?;
         if let Some(reason) = choice.finish_reason {
             self.close(out);
             let (reason, stop_sequence) = stop(Some(&reason), choice.stop_reason, self.calls > 0);
             self.ended = Some(Finish { stop_sequence, ..Finish::new(reason, Usage::default()) });
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Whether the server has said why the answer ended. Only usage and the end mark can follow.
