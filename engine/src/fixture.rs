@@ -1,6 +1,10 @@
 //! What the tests of this crate share: a vocabulary small enough to read, and the real model where there is one.
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use crate::tokenizer::{Tokenizer, TokenizerParts};
 
@@ -41,4 +45,28 @@ pub(crate) fn model(test: &str) -> Option<PathBuf> {
         eprintln!("skipped: {test} needs a GGUF file; name it in OUTCROP_TEST_MODEL");
     }
     path
+}
+
+/// Waits for a future on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// The items of a stream that are still to come, one at a time.
+pub(crate) fn next<S: futures_core::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    block_on(std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context)))
 }

@@ -1,5 +1,6 @@
 //! The embedded inference backend: reads a GGUF file and answers in canon's events.
 
+mod backend;
 mod chat;
 pub mod gguf;
 mod grammar;
@@ -11,6 +12,9 @@ mod sampler;
 pub mod scheduler;
 mod template;
 pub mod tokenizer;
+
+pub use backend::Engine;
+pub use scheduler::{Facts, Options};
 
 #[cfg(test)]
 mod fixture;

@@ -4,7 +4,7 @@ mod form;
 mod reader;
 mod transcript;
 
-use canon::{Fault, Request, Role};
+use canon::{Fault, OutputFormat, Request, Role};
 
 pub(crate) use self::form::{Form, Reading};
 pub(crate) use self::reader::Reader;
@@ -54,6 +54,16 @@ pub(crate) fn prompt(
         rendered.push('\n');
     }
     Ok(tokenizer.encode_rendered(&rendered, seal))
+}
+
+/// Bytes of the text that comes into a request's prompt.
+pub(crate) fn text_bytes(request: &Request) -> usize {
+    texts(request).into_iter().map(str::len).sum()
+}
+
+/// Whether a request asks for an answer of a certain shape.
+pub(crate) fn has_shape(request: &Request) -> bool {
+    !request.tools.list.is_empty() || request.output != OutputFormat::Text
 }
 
 #[cfg(test)]

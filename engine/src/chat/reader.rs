@@ -87,6 +87,16 @@ impl Reader {
         self.calls > 0
     }
 
+    /// Whether the last that was said is a call, made in full.
+    pub(crate) fn ends_with_call(&self) -> bool {
+        let quiet = match &self.state {
+            State::Text { open, scanner, .. } => !open && scanner.is_empty(),
+            State::Tail(_) => self.reading == Reading::Call,
+            State::Head(_) | State::Input(_) => false,
+        };
+        quiet && self.has_called()
+    }
+
     fn text(&mut self, piece: &str, events: &mut Vec<Event>) -> String {
         let State::Text { scanner, .. } = &mut self.state else { return String::new() };
         let passed = scanner.push(piece);

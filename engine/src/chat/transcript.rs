@@ -199,7 +199,8 @@ impl Scribe<'_> {
     }
 }
 
-fn turn(role: &str, content: String) -> Value {
+fn turn(role: &str, content: impl Into<Value>) -> Value {
+    let content: Value = content.into();
     json!({ "role": role, "content": content })
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct Guide {
     grammars: Arc<Grammars>,
     tokenizer: Arc<Tokenizer>,
     way: Way,
+    bound: bool,
 }
 
 /// The shortest way to an end that is known.
@@ -37,7 +38,9 @@ impl Guide {
     ) -> Self {
         let way = grammars.landing.way(&matcher, &tokenizer, tokens_max);
         let way = way.map_or(Way::Lost, |way| Way::Known(way.into()));
-        Self { matcher, grammars, tokenizer, way }
+        // Free text may end where it has not begun.
+        let bound = !matches!(&way, Way::Known(way) if way.is_empty());
+        Self { matcher, grammars, tokenizer, way, bound }
     }
 
     /// Chooses a token, of which there may be `left` more, itself included. `None` where the answer is complete.
@@ -75,6 +78,11 @@ impl Guide {
     /// Whether nothing more can come.
     pub(crate) fn is_complete(&self) -> bool {
         self.matcher.is_stopped()
+    }
+
+    /// Whether the answer has a shape that it can be complete in, as free text has not.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.bound
     }
 
     /// Whether the answer could end here.

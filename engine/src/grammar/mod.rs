@@ -170,4 +170,4 @@ impl TokenizerEnv for Vocabulary {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

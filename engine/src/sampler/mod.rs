@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use canon::Sampling;
 
 pub(crate) use self::random::{Random, entropy};
-pub(crate) use self::stop::{Passed, StopScanner};
+pub(crate) use self::stop::StopScanner;
 
 /// Where the caller chooses neither temperature nor top-p: what Llama 3's own `generation_config.json` says. A caller
 /// who chooses one of the two gets the other at 1, which leaves the distribution as it is.

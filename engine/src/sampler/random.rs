@@ -1,4 +1,4 @@
-//! Random numbers whose course is part of the promise that a seed makes: xoshiro256++, seeded by SplitMix64, as its
+//! Random numbers whose course is part of the promise that a seed makes: xoshiro256++, seeded by `SplitMix64`, as its
 //! authors publish them (<https://prng.di.unimi.it>). Not for secrets.
 
 /// A course of random numbers.

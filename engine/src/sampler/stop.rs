@@ -45,6 +45,11 @@ impl StopScanner {
         Passed { text: std::mem::replace(&mut self.held, rest), stop: None }
     }
 
+    /// Whether nothing is held back.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// What was held back, when no more will come.
     pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)

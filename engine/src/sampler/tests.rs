@@ -19,7 +19,7 @@ fn draw(sampling: &Sampling, logits: &[f32], draws: usize) -> BTreeMap<u32, usiz
     counts
 }
 
-/// The first numbers of xoshiro256++ seeded with SplitMix64 from 0, as the `rand_xoshiro` crate gives them.
+/// The first numbers of xoshiro256++ seeded with `SplitMix64` from 0, as the `rand_xoshiro` crate gives them.
 #[test]
 fn the_course_of_random_numbers_is_the_published_one() {
     let mut random = Random::seeded(0);

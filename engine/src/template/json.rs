@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 /// The filter `tojson`. Unlike Jinja's own it does not escape for HTML.
+#[expect(clippy::needless_pass_by_value, reason = "a filter takes its options so")]
 pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = options.get("indent")?;
     // The others that templates pass (`ensure_ascii`, `separators`, `sort_keys`) say what is the case anyway.

@@ -16,7 +16,7 @@ pub(crate) use self::json::spaced;
 const FUEL_STEPS: u64 = 20_000_000;
 const NAME: &str = "chat";
 
-/// What a file without a template gets: ChatML.
+/// What a file without a template gets: `ChatML`.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] \
                       + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}\
                       {{ '<|im_start|>assistant\\n' }}{% endif %}";
@@ -38,7 +38,7 @@ pub(crate) struct Conversation {
 }
 
 impl Template {
-    /// Reads a template; ChatML where there is none. `bos` and `end` are the tokens that templates spell out.
+    /// Reads a template; `ChatML` where there is none. `bos` and `end` are the tokens that templates spell out.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] where the template cannot be read.

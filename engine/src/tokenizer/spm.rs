@@ -1,4 +1,4 @@
-//! SentencePiece's BPE, as Llama 2 uses it: characters are joined by score, highest first, and what has no token is
+//! `SentencePiece`'s BPE, as Llama 2 uses it: characters are joined by score, highest first, and what has no token is
 //! spelt in bytes.
 
 use std::cmp::Ordering;
@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use canon::Fault;
 
-/// How SentencePiece writes a space.
+/// How `SentencePiece` writes a space.
 pub(super) const SPACE: char = '\u{2581}';
 
 /// A vocabulary with scores.

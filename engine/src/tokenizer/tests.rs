@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{Seal, Tokenizer, TokenizerParts};
 use crate::fixture;
@@ -175,11 +176,10 @@ fn the_default_models_tokens_are_those_of_its_authors_library() {
     let Some(path) = fixture::model("the tokenizer's golden test") else { return };
     let file = Gguf::open(&path).unwrap();
     let tokenizer = Tokenizer::new(&TokenizerParts::read(&file.metadata()).unwrap()).unwrap();
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("../../tests/golden/tokens.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../../tests/golden/tokens.json")).unwrap();
     for entry in golden.as_array().unwrap() {
         let text = entry["text"].as_str().unwrap();
-        let tokens: Vec<u64> = entry["tokens"].as_array().unwrap().iter().flat_map(|t| t.as_u64()).collect();
+        let tokens: Vec<u64> = entry["tokens"].as_array().unwrap().iter().flat_map(Value::as_u64).collect();
         let encoded = tokenizer.encode(text);
         assert_eq!(encoded.iter().map(|&token| u64::from(token)).collect::<Vec<_>>(), tokens, "{text:?}");
         assert_eq!(tokenizer.decode(&encoded), text);

@@ -1,0 +1,164 @@
+//! One answer as the scheduler runs it: from logits to events.
+
+use std::sync::Arc;
+
+use canon::{Event, Fault, Finish, StopReason, Tally, Usage};
+
+use super::channel::Sender;
+use crate::chat::Reader;
+use crate::grammar::Guide;
+use crate::sampler::{Sampler, StopScanner};
+use crate::scheduler::{Next, Sequence};
+use crate::tokenizer::{Tokenizer, Utf8Buffer};
+
+/// One answer.
+///
+/// Its output counts every token that the model chose, the one that ends the turn included, as vLLM and llama.cpp
+/// count. An answer that a grammar completes needs no such token.
+pub(super) struct Answer {
+    pub(super) prompt: Vec<u32>,
+    pub(super) budget: Budget,
+    pub(super) tokenizer: Arc<Tokenizer>,
+    pub(super) sampler: Sampler,
+    pub(super) guide: Option<Guide>,
+    pub(super) text: Text,
+    pub(super) sender: Sender,
+    pub(super) tally: Arc<Tally>,
+    /// Tokens so far.
+    pub(super) produced: usize,
+}
+
+/// How long an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Budget {
+    /// In tokens.
+    pub(super) tokens_max: usize,
+    /// What it means that they are spent.
+    pub(super) reason: StopReason,
+}
+
+/// What turns an answer's bytes into events.
+pub(super) struct Text {
+    pub(super) buffer: Utf8Buffer,
+    pub(super) stops: StopScanner,
+    pub(super) reader: Reader,
+    /// The vocabulary puts a space before the first word, which is not the answer's.
+    pub(super) skips_space: bool,
+}
+
+/// Why an answer ends.
+enum End {
+    /// The model, or the grammar, is done.
+    Complete,
+    Stop(String),
+    Spent,
+}
+
+impl Answer {
+    fn step(&mut self, logits: &mut [f32]) -> Result<Next, Fault> {
+        // A file may pad its vocabulary with rows that are no tokens.
+        let logits = logits.get_mut(..self.tokenizer.len()).unwrap_or_default();
+        let left = self.budget.tokens_max.saturating_sub(self.produced);
+        self.sampler.penalise(logits);
+        let token = match &mut self.guide {
+            Some(guide) => guide.choose(&mut self.sampler, logits, left)?,
+            None => Some(self.sampler.choose(logits).ok_or_else(|| Fault::internal("no token is possible"))?),
+        };
+        let Some(token) = token else { return Ok(self.end(Vec::new(), End::Complete)) };
+        self.produced += 1;
+        self.tally.add_output(1);
+        self.sampler.accept(token);
+        if self.tokenizer.ends().contains(&token) {
+            return Ok(self.end(Vec::new(), End::Complete));
+        }
+        let mut events = Vec::new();
+        if let Some(stop) = self.text.push(self.tokenizer.bytes(token), &mut events) {
+            return Ok(self.end(events, End::Stop(stop)));
+        }
+        if self.guide.as_ref().is_some_and(Guide::is_complete) {
+            return Ok(self.end(events, End::Complete));
+        }
+        if left <= 1 {
+            // What is complete to the letter was not cut, though no token is left to say so.
+            let whole = self.text.reader.ends_with_call() || self.guide.as_ref().is_some_and(Guide::is_bound);
+            let complete = match &mut self.guide {
+                Some(guide) => whole && guide.may_end()?,
+                None => false,
+            };
+            return Ok(self.end(events, if complete { End::Complete } else { End::Spent }));
+        }
+        self.sender.send(events);
+        Ok(Next::Token(token))
+    }
+
+    fn end(&mut self, mut events: Vec<Event>, end: End) -> Next {
+        self.text.finish(!matches!(end, End::Stop(_)), &mut events);
+        let usage = Usage::plain(self.prompt.len() as u64, self.produced as u64);
+        let (reason, stop_sequence) = match end {
+            End::Complete if self.text.reader.has_called() => (StopReason::ToolUse, None),
+            End::Complete => (StopReason::EndTurn, None),
+            End::Stop(stop) => (StopReason::StopSequence, Some(stop)),
+            End::Spent => (self.budget.reason, None),
+        };
+        events.push(Event::Finish(Finish { stop_sequence, ..Finish::new(reason, usage) }));
+        self.sender.send(events);
+        Next::End
+    }
+}
+
+impl Text {
+    /// Takes a token's bytes, and gives the stop sequence that they complete.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Option<String> {
+        let mut text = self.buffer.push(bytes);
+        if self.skips_space && !text.is_empty() {
+            self.skips_space = false;
+            if text.starts_with(' ') {
+                text.remove(0);
+            }
+        }
+        let passed = self.stops.push(&text);
+        self.reader.push(&passed.text, events);
+        passed.stop
+    }
+
+    /// Ends the text; `whole` says that what could have been the beginning of a stop sequence belongs to it. The
+    /// beginning of a character never does.
+    fn finish(&mut self, whole: bool, events: &mut Vec<Event>) {
+        if whole {
+            let held = self.stops.finish();
+            self.reader.push(&held, events);
+        }
+        self.reader.finish(events);
+    }
+}
+
+impl Sequence for Answer {
+    fn prompt(&self) -> &[u32] {
+        &self.prompt
+    }
+
+    fn tokens_max(&self) -> usize {
+        self.budget.tokens_max
+    }
+
+    fn cancelled(&self) -> bool {
+        self.sender.given_up()
+    }
+
+    fn next(&mut self, logits: &mut [f32]) -> Next {
+        match self.step(logits) {
+            Ok(next) => next,
+            Err(fault) => {
+                self.fail(fault);
+                Next::End
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.sender.fail(fault);
+    }
+}
+
+#[cfg(test)]
+mod tests;

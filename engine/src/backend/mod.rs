@@ -1,0 +1,150 @@
+//! The engine as a backend: requests in, events out.
+
+mod answer;
+mod channel;
+mod desk;
+mod language;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use canon::{Backend, BoxFuture, Capabilities, Fault, Generation, HintSet, Request, Tally};
+
+use self::answer::{Answer, Text};
+use self::channel::channel;
+use self::desk::Desk;
+use self::language::{Language, Prepared};
+use crate::chat::{Reader, has_shape, text_bytes};
+use crate::gguf::Gguf;
+use crate::sampler::{Random, Sampler, StopScanner, entropy};
+use crate::scheduler::{Facts, Options, Scheduler};
+use crate::tokenizer::Utf8Buffer;
+
+/// Prompts of less text are written where they are asked for, which takes well under a millisecond.
+const INLINE_BYTES_MAX: usize = 16 << 10;
+
+/// A model of this process.
+pub struct Engine {
+    scheduler: Scheduler,
+    language: Arc<Language>,
+    desk: Desk,
+    capabilities: Capabilities,
+}
+
+impl Engine {
+    /// Loads the model of a GGUF file and starts its threads. Takes seconds, and is no work for an executor.
+    ///
+    /// # Errors
+    /// The file cannot be read, lies about itself, or holds a model or a tokenizer that is not known here; the fault
+    /// names the key.
+    pub fn load(path: &Path, options: &Options) -> Result<Self, Fault> {
+        let gguf = Gguf::open(path)?;
+        Self::from_gguf(&gguf, options)
+    }
+
+    /// As [`Self::load`], of a file that is open.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn from_gguf(gguf: &Gguf, options: &Options) -> Result<Self, Fault> {
+        let language = Language::read(&gguf.metadata())?;
+        let scheduler = Scheduler::start(gguf, options)?;
+        let (tokens, rows) = (language.tokenizer.len(), scheduler.facts().vocabulary);
+        if tokens > rows {
+            let problem = format!("{tokens} tokens, of which the model can say {rows}");
+            return Err(Fault::malformed("tokenizer.ggml.tokens", problem));
+        }
+        let capabilities = Capabilities {
+            tools: true,
+            schemas: true,
+            citations: true,
+            top_k: true,
+            penalties: true,
+            seed: true,
+            ..Capabilities::default()
+        };
+        Ok(Self { scheduler, language: Arc::new(language), desk: Desk::open()?, capabilities })
+    }
+
+    /// What it can take: the context, and what runs it.
+    #[must_use]
+    pub const fn facts(&self) -> Facts {
+        self.scheduler.facts()
+    }
+
+    /// How many requests wait to be run.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.scheduler.waiting()
+    }
+
+    /// How many requests are run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.scheduler.running()
+    }
+
+    async fn start(&self, request: Arc<Request>) -> Result<Generation, Fault> {
+        let context = self.facts().context_tokens;
+        let prepared = if is_small(&request) {
+            self.language.prepare(&request, context)?
+        } else {
+            let (language, request) = (Arc::clone(&self.language), Arc::clone(&request));
+            self.desk.run(move || language.prepare(&request, context)).await?
+        };
+        let tally = Arc::new(Tally::default());
+        tally.set_input(prepared.prompt.len() as u64);
+        let (sender, events) = channel();
+        let answer = self.answer(&request, prepared, sender, Arc::clone(&tally));
+        self.scheduler.submit(Box::new(answer))?;
+        let ignored = HintSet::of(&request).without(self.capabilities.hints);
+        Ok(Generation { events: Box::pin(events), tally, relayed: false, ignored })
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        prepared: Prepared,
+        sender: channel::Sender,
+        tally: Arc<Tally>,
+    ) -> Answer {
+        let Prepared { prompt, budget, reading, guide } = prepared;
+        let tokenizer = Arc::clone(&self.language.tokenizer);
+        let text = Text {
+            buffer: Utf8Buffer::default(),
+            stops: StopScanner::new(&request.sampling.stop),
+            reader: Reader::new(reading, Random::seeded(entropy())),
+            skips_space: tokenizer.prefixes_space(),
+        };
+        let sampler = Sampler::new(&request.sampling, entropy());
+        Answer { prompt, budget, tokenizer, sampler, guide, text, sender, tally, produced: 0 }
+    }
+}
+
+impl Backend for Engine {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn count<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<u64, Fault>> {
+        Box::pin(async move {
+            if is_small(request) {
+                return self.language.count(request);
+            }
+            let (language, request) = (Arc::clone(&self.language), request.clone());
+            self.desk.run(move || language.count(&request)).await
+        })
+    }
+
+    fn generate(&self, request: Arc<Request>) -> BoxFuture<'_, Result<Generation, Fault>> {
+        Box::pin(self.start(request))
+    }
+}
+
+/// Whether a request's prompt is little work: short, and without a grammar.
+fn is_small(request: &Request) -> bool {
+    !has_shape(request) && text_bytes(request) <= INLINE_BYTES_MAX
+}
+
+#[cfg(test)]
+mod tests;
