@@ -2,22 +2,21 @@
 //!
 //! - A request of the same format is **relayed**: only the model's name changes, and the answer is read in passing.
 //! - Any other goes through canon. What differs between servers is a [`Dialect`].
-//! - Where a server does not say what an answer used, the prompt is taken for a token every four bytes, the answer for
-//!   a token every delta of a stream or every four bytes of a whole one, and a warning says so once for each answer.
+//! - Where a server does not say what an answer used, that is estimated, as [`mod@estimate`] says, and a warning says so
+//!   for each answer.
 //! - Dropping an answer closes its connection, by which these servers notice.
 //!
 //! What becomes of failures is the table in [`fault`].
 
 mod answer;
 mod count;
+mod estimate;
 pub mod fault;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use canon::{
-    Backend, BoxFuture, Capabilities, Content, Fault, Format, Generation, HintSet, Kind, Request, Secret,
-};
+use canon::{Backend, BoxFuture, Capabilities, Fault, Format, Generation, HintSet, Kind, Request, Secret};
 use tokio::time::Instant;
 use wire::openai::chat::{Relay, encode};
 
@@ -119,7 +118,7 @@ impl OpenAi {
         };
         let call = answer::Call {
             server: self.config.name.clone(),
-            prompt_bytes: prompt_bytes(request),
+            prompt_tokens: estimate::prompt(request),
             idle: self.config.deadlines.idle,
             permit,
         };
@@ -167,26 +166,6 @@ impl Backend for OpenAi {
 fn is_stream(response: &hyper::Response<hyper::body::Incoming>) -> bool {
     let kind = response.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_none_or(|kind| !kind.trim_start().starts_with("application/json"))
-}
-
-/// The text that a prompt is made of.
-fn prompt_bytes(request: &Request) -> u64 {
-    fn len(block: &Content) -> usize {
-        match block {
-            Content::Text(text) | Content::Cited { text, .. } => text.len(),
-            Content::Reasoning(reasoning) => reasoning.text.len(),
-            Content::ToolUse(call) => call.name.len() + call.input.text().len(),
-            Content::ToolResult { content, .. } => content.iter().map(len).sum(),
-            Content::Json(json) => json.text().len(),
-            Content::Media(_)
-            | Content::Document(_)
-            | Content::RedactedReasoning(_)
-            | Content::CachePoint { .. } => 0,
-        }
-    }
-    let said = request.messages.iter().flat_map(|message| &message.content);
-    let offered = request.tools.list.iter().map(|tool| tool.name.len() + tool.schema.text().len());
-    request.system.iter().chain(said).map(len).chain(offered).map(|bytes| bytes as u64).sum()
 }
 
 #[cfg(test)]

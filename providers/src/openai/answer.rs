@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wire::Frames;
 use wire::openai::chat::{Answered, Relay, Stream, decode_answer};
 
+use super::estimate;
 use crate::transport::{self, Permit, chain, late};
 
 /// A whole answer may be so large.
@@ -24,9 +25,6 @@ const STREAM_BYTES_MAX: usize = 256 << 20;
 /// One event of a stream may be so large.
 const EVENT_BYTES_MAX: usize = 4 << 20;
 
-/// A token has about so many bytes of text, where nobody counts.
-const BYTES_PER_TOKEN: u64 = 4;
-
 /// How long the last bytes of a response may take after its end mark, before its connection is given up.
 const DRAIN_MS: u64 = 1000;
 
@@ -34,8 +32,8 @@ const DRAIN_MS: u64 = 1000;
 pub(super) struct Call {
     /// The server's name, for the log.
     pub(super) server: String,
-    /// The text of the prompt, for a guess at its tokens.
-    pub(super) prompt_bytes: u64,
+    /// A guess at the prompt's tokens.
+    pub(super) prompt_tokens: u64,
     /// How long the next event may take.
     pub(super) idle: Duration,
     #[expect(dead_code, reason = "held as long as the call runs")]
@@ -113,7 +111,7 @@ pub(super) async fn whole(
     };
     let Answered { mut answer, counted } = answered;
     if !counted {
-        answer.finish.usage = guess(&call, text_bytes(&answer.content).div_ceil(BYTES_PER_TOKEN));
+        answer.finish.usage = guess(&call, estimate::answer(&answer.content));
     }
     let tally = Arc::new(Tally::default());
     tally.set_input(answer.finish.usage.prompt());
@@ -132,7 +130,7 @@ pub(super) async fn stream(
     deadline: Instant,
 ) -> Result<Generation, Fault> {
     let tally = Arc::new(Tally::default());
-    tally.set_input(call.prompt_bytes.div_ceil(BYTES_PER_TOKEN));
+    tally.set_input(call.prompt_tokens);
     let relayed = reader.relays();
     let mut progress = Progress {
         call,
@@ -260,17 +258,7 @@ fn drain(mut body: Incoming) {
 /// Usage that nobody counted.
 fn guess(call: &Call, output: u64) -> Usage {
     tracing::warn!(server = call.server, "the server did not say what an answer used; it is estimated");
-    Usage::plain(call.prompt_bytes.div_ceil(BYTES_PER_TOKEN), output)
-}
-
-fn text_bytes(content: &[Content]) -> u64 {
-    let len = |block: &Content| match block {
-        Content::Text(text) => text.len(),
-        Content::Reasoning(reasoning) => reasoning.text.len(),
-        Content::ToolUse(call) => call.name.len() + call.input.text().len(),
-        _ => 0,
-    };
-    content.iter().map(|block| len(block) as u64).sum()
+    Usage::plain(call.prompt_tokens, output)
 }
 
 /// The steps of an answer that is there.

@@ -213,7 +213,7 @@ async fn dropping_an_answer_hangs_up() {
     assert!(generation.events.next().await.is_some());
     drop(generation.events);
     eventually("the stream is cancelled", || upstream.closed.load(Ordering::SeqCst) == 1).await;
-    assert_eq!(generation.tally.usage(), Usage::plain(3, 1), "what was produced is known");
+    assert_eq!(generation.tally.usage(), Usage::plain(9, 1), "what was produced is known");
 }
 
 #[tokio::test]

@@ -29,8 +29,8 @@ async fn a_stream_is_translated_and_counted_as_it_comes() {
     assert!(!generation.relayed);
     let first = generation.events.next().await;
     assert!(matches!(first, Some(Ok(Event::BlockStart { index: 0, .. }))), "{first:?}");
-    // The guess: 11 bytes of prompt, one delta so far.
-    assert_eq!(generation.tally.usage(), Usage::plain(3, 1));
+    // The guess: 11 bytes in one turn of prompt, one delta so far.
+    assert_eq!(generation.tally.usage(), Usage::plain(9, 1));
     let rest: Vec<_> = generation.events.collect().await;
     let Some(Ok(Event::Finish(finish))) = rest.last() else { panic!("{rest:?}") };
     assert_eq!(finish.usage, Usage::plain(11, 2));
@@ -41,12 +41,12 @@ async fn a_stream_is_translated_and_counted_as_it_comes() {
 async fn usage_that_the_server_does_not_count_is_estimated() {
     let upstream = Upstream::new(vec![stream_head(), event(HELLO), event(LO), event(STOP)]).await;
     let answer = outcome(&upstream.backend(), request(true)).await.unwrap();
-    assert_eq!(answer.finish.usage, Usage::plain(3, 2));
+    assert_eq!(answer.finish.usage, Usage::plain(9, 2));
 
     let body = r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}"#;
     let upstream = Upstream::new(response("200 OK", "application/json", body)).await;
     let answer = outcome(&upstream.backend(), request(false)).await.unwrap();
-    assert_eq!(answer.finish.usage, Usage::plain(3, 2));
+    assert_eq!(answer.finish.usage, Usage::plain(9, 2));
 }
 
 #[tokio::test]

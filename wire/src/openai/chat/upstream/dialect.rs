@@ -54,9 +54,14 @@ impl Dialect {
         user: true,
     };
 
-    /// llama.cpp's `llama-server`, and its Python binding.
+    /// llama.cpp's `llama-server`.
     /// <https://github.com/ggml-org/llama.cpp/tree/master/tools/server>
     pub const LLAMA_CPP: Self = Self { parallel_tools: false, effort: false, user: false, ..Self::VLLM };
+
+    /// The server that comes with llama.cpp's Python binding, as of 0.3.36: it takes no schema, and its streams never
+    /// say what they used. <https://llama-cpp-python.readthedocs.io/en/latest/server/>
+    pub const LLAMA_CPP_PYTHON: Self =
+        Self { schemas: false, reasoning: false, stream_usage: false, ..Self::LLAMA_CPP };
 
     /// Ollama. <https://docs.ollama.com/api/openai-compatibility>
     pub const OLLAMA: Self =
