@@ -115,9 +115,10 @@ fn deployment(
 }
 
 /// The dialects by name, the usual one first, each with the way of counting that its servers have.
-const DIALECTS: [(&str, (Dialect, Counter)); 4] = [
+const DIALECTS: [(&str, (Dialect, Counter)); 5] = [
     ("vllm", (Dialect::VLLM, Counter::Vllm)),
     ("llama.cpp", (Dialect::LLAMA_CPP, Counter::LlamaCpp)),
+    ("llama-cpp-python", (Dialect::LLAMA_CPP_PYTHON, Counter::None)),
     ("ollama", (Dialect::OLLAMA, Counter::None)),
     ("openai", (Dialect::OPENAI, Counter::None)),
 ];
