@@ -43,9 +43,10 @@ impl Answering {
                         .with_help("ask again; if the server stopped, start it with: outcrop up"));
                 }
                 Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.ready.extend(self.decoder.push(&data)?);
-                    }
+                    let Ok(data) = frame.into_data() else { continue };
+                    let events = self.decoder.push(&data);
+                    self.over = events.is_err();
+                    self.ready.extend(events?);
                 }
             }
         }
