@@ -87,6 +87,13 @@ impl Catalog {
         self.models.values()
     }
 
+    /// What is outstanding on the deployment of this name, if there is one.
+    #[must_use]
+    pub fn load_of(&self, name: &str) -> Option<Arc<Load>> {
+        let mut deployments = self.models.values().flat_map(|entry| &entry.deployments);
+        deployments.find(|deployment| deployment.name.as_ref() == name).map(|found| Arc::clone(&found.load))
+    }
+
     /// The model that `name` means: its id, a system-defined inference profile of it, or the ARN of either.
     ///
     /// # Errors

@@ -47,6 +47,12 @@ impl Metered {
         &self.guard.deployment.name
     }
 
+    /// The prompt's length, where the backend has said it by now.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> Option<u64> {
+        Some(self.guard.tally.usage().input).filter(|tokens| *tokens > 0)
+    }
+
     /// Passes an item on, unless it is the last: then the call is settled first.
     fn pass(&mut self, item: Result<Event, Fault>, events: Events) -> Option<Result<Event, Fault>> {
         let settled = match &item {

@@ -1,11 +1,20 @@
 //! Listener, routes, configuration and the composition root.
 
+pub mod admin;
 pub mod client;
+mod directory;
+mod edge;
 pub mod estate;
 mod failure;
+mod health;
 pub mod listen;
 pub mod models;
+mod percent;
 pub mod places;
+mod ports;
+mod route;
 pub mod tls;
+mod up;
 
 pub use failure::Failure;
+pub use up::{CALLS_MAX, Ready, UpOptions, up};

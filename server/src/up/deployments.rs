@@ -1,0 +1,148 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use canon::{Backend, Modality, ModelCard, ModelId};
+use engine::Engine;
+use gateway::Clock as _;
+use gateway::catalog::{Catalog, Deployment, Load};
+use providers::openai::OpenAi;
+
+use super::{UpOptions, failed};
+use crate::Failure;
+use crate::estate::{Estate, EstateFault};
+use crate::models::{Cache, DEFAULT, Progress};
+use crate::ports::WallClock;
+
+/// The name of the deployment in this process.
+const EMBEDDED: &str = "embedded";
+
+/// Everything that serves a model: this process, and what the estate declares.
+pub(super) struct Deployments {
+    embedded: Option<(ModelCard, Arc<dyn Backend>)>,
+    estate: Option<Estate>,
+    since_ms: u64,
+}
+
+impl Deployments {
+    /// Reads the estate and loads the model, which is fetched first where it is not here.
+    pub(super) async fn load(options: &UpOptions, progress: &dyn Progress) -> Result<Self, Failure> {
+        // The estate comes first: a fault in it is told before anything is fetched.
+        let estate = options.estate.as_deref().map(read).transpose()?;
+        let since_ms = WallClock.now_ms();
+        let embedded = embedded(options, since_ms, progress).await?;
+        if embedded.is_none() && estate.as_ref().is_none_or(|estate| estate.deployments.is_empty()) {
+            return Err(Failure::usage("there is nothing to serve")
+                .with_help("name an --estate with deployments, or leave --no-default-model away"));
+        }
+        Ok(Self { embedded, estate, since_ms })
+    }
+
+    /// Reads the estate again; after a failure everything is as before. Without an estate there is nothing to do.
+    pub(super) fn reload(&mut self) -> Result<(), Failure> {
+        if let Some(estate) = &self.estate {
+            self.estate = Some(read(&estate.file)?);
+        }
+        Ok(())
+    }
+
+    /// What can be called. Deployments that `old` has too keep what is outstanding on them.
+    pub(super) fn catalog(&self, old: Option<&Catalog>) -> Result<Catalog, Failure> {
+        let load = |name: &str| old.and_then(|old| old.load_of(name)).unwrap_or_default();
+        let mut catalog = Catalog::default();
+        if let Some((card, backend)) = &self.embedded {
+            let deployment = deployment(EMBEDDED, Arc::clone(backend), load(EMBEDDED));
+            catalog.add(card.clone(), deployment);
+        }
+        for declared in self.estate.iter().flat_map(|estate| &estate.deployments) {
+            let backend = Arc::new(OpenAi::new(declared.config()).map_err(failed)?);
+            let card = remote_card(&declared.model, declared.context_tokens_max, self.since_ms);
+            catalog.add(card, deployment(&declared.name, backend, load(&declared.name)));
+        }
+        Ok(catalog)
+    }
+
+    /// The estate in force, for the audit trail.
+    pub(super) fn describe(&self) -> Option<String> {
+        self.estate.as_ref().map(|estate| format!("{}, SHA-256 {}", estate.file.display(), estate.sha256))
+    }
+}
+
+fn deployment(name: &str, backend: Arc<dyn Backend>, load: Arc<Load>) -> Deployment {
+    Deployment { name: name.into(), backend, load }
+}
+
+fn read(path: &Path) -> Result<Estate, Failure> {
+    Estate::load(path, &|name| std::env::var(name).ok()).map_err(|fault: EstateFault| {
+        let help = fault.remedy.clone();
+        Failure::usage(fault.to_string()).with_help(help)
+    })
+}
+
+/// The model of this process: the file that was named, or the default one.
+async fn embedded(
+    options: &UpOptions,
+    since_ms: u64,
+    progress: &dyn Progress,
+) -> Result<Option<(ModelCard, Arc<dyn Backend>)>, Failure> {
+    let (path, id, name, provider) = match &options.model {
+        Some(path) => (path.clone(), local_id(path), stem(path), "Local".to_owned()),
+        None if !options.default_model => return Ok(None),
+        None => {
+            let path = Cache::new(options.model_dir.clone())?.pull(DEFAULT, progress).await?;
+            (path, ModelId::new(DEFAULT.id), DEFAULT.name.to_owned(), DEFAULT.provider.to_owned())
+        }
+    };
+    let mut limits = engine::Options::default();
+    if let Some(threads) = options.threads {
+        limits.threads = threads;
+    }
+    let loading = tokio::task::spawn_blocking(move || Engine::load(&path, &limits)).await;
+    let engine =
+        loading.map_err(|error| Failure::internal(format!("the model could not be loaded: {error}")))?;
+    let engine =
+        engine.map_err(|fault| failed(fault).with_help("serve another file with --model PATH.gguf"))?;
+    let card = ModelCard {
+        id,
+        name,
+        provider,
+        input: vec![Modality::Text],
+        output: vec![Modality::Text],
+        context_tokens_max: Some(engine.facts().context_tokens as u64),
+        since_ms,
+    };
+    Ok(Some((card, Arc::new(engine))))
+}
+
+/// A file's id: `local.` and its name, in the letters that Bedrock allows in an id.
+fn local_id(path: &Path) -> ModelId {
+    let mut slug = String::new();
+    for letter in stem(path).chars().map(|letter| letter.to_ascii_lowercase()) {
+        if letter.is_ascii_alphanumeric() {
+            slug.push(letter);
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    ModelId::new(format!("local.{}-v1:0", slug.trim_end_matches('-')))
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// What an estate says of a model: its id tells the rest.
+fn remote_card(id: &ModelId, context_tokens_max: Option<u64>, since_ms: u64) -> ModelCard {
+    let name = id.as_str().split_once('.').map_or(id.as_str(), |(_, name)| name);
+    ModelCard {
+        id: id.clone(),
+        name: name.to_owned(),
+        provider: id.provider().to_owned(),
+        input: vec![Modality::Text],
+        output: vec![Modality::Text],
+        context_tokens_max,
+        since_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests;
