@@ -10,19 +10,22 @@ from suite import MODEL, PERSON, PLACE, QUESTION, REGION, STORY, WEATHER, Arriva
 ACCESS, SECRET = PLACE.key_pair
 TOOLS = [{"name": "get_weather", "description": "The weather.", "input_schema": WEATHER}]
 
+# Every answer is also held against the SDK's own types.
+STRICT = {"max_retries": 0, "_strict_response_validation": True}
+
 
 def direct(**more):
-    return Anthropic(**{"base_url": f"{PLACE.url}/anthropic", "api_key": PLACE.api_key, "max_retries": 0, **more})
+    return Anthropic(**{"base_url": f"{PLACE.url}/anthropic", "api_key": PLACE.api_key, **STRICT, **more})
 
 
 def bedrock(**more):
     pair = {"aws_access_key": ACCESS, "aws_secret_key": SECRET, "aws_region": REGION}
-    return AnthropicBedrock(**{"base_url": PLACE.url, "max_retries": 0, **pair, **more})
+    return AnthropicBedrock(**{"base_url": PLACE.url, **STRICT, **pair, **more})
 
 
 def mantle(**more):
     pair = {"aws_access_key": ACCESS, "aws_secret_key": SECRET, "aws_region": REGION}
-    return AnthropicBedrockMantle(**{"base_url": f"{PLACE.url}/anthropic", "max_retries": 0, **pair, **more})
+    return AnthropicBedrockMantle(**{"base_url": f"{PLACE.url}/anthropic", **STRICT, **pair, **more})
 
 
 def ask(text=QUESTION, tokens=24, **more):

@@ -36,8 +36,10 @@ def strict_case(function):
     @functools.wraps(function)
     def held():
         strict.problems.clear()
+        before = sum(strict.seen.values())
         function()
         strict.assert_nothing_unknown()
+        assert sum(strict.seen.values()) > before, "nobody watched"
 
     return case(held)
 

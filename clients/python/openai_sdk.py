@@ -10,9 +10,12 @@ from suite import MODEL, PERSON, PLACE, PNG, QUESTION, STORY, WEATHER, Arrivals,
 TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather.", "parameters": WEATHER}}
 FLAT_TOOL = {"type": "function", "name": "get_weather", "description": "The weather.", "parameters": WEATHER, "strict": True}
 
+# Every answer is also held against the SDK's own types.
+STRICT = {"max_retries": 0, "_strict_response_validation": True}
+
 
 def client(path="/openai/v1", **more):
-    return OpenAI(**{"base_url": PLACE.url + path, "api_key": PLACE.api_key, "max_retries": 0, **more})
+    return OpenAI(**{"base_url": PLACE.url + path, "api_key": PLACE.api_key, **STRICT, **more})
 
 
 def ask(text=QUESTION, tokens=24, **more):
@@ -20,8 +23,8 @@ def ask(text=QUESTION, tokens=24, **more):
     return {"model": MODEL, "messages": messages, "max_completion_tokens": tokens, "temperature": 0, **more}
 
 
-def respond(text=QUESTION, tokens=24, **more):
-    return {"model": MODEL, "input": text, "max_output_tokens": tokens, "temperature": 0, **more}
+def respond(question=QUESTION, tokens=24, **more):
+    return {"model": MODEL, "input": question, "max_output_tokens": tokens, "temperature": 0, **more}
 
 
 @case

@@ -33,8 +33,9 @@ enum Runtime {
 }
 
 /// Every group of cases.
-pub const CLIENTS: [Client; 13] = [
+pub const CLIENTS: [Client; 14] = [
     Client { name: "outcrop", runtime: Runtime::Python("outcrop_command") },
+    Client { name: "endpoints", runtime: Runtime::Python("endpoints") },
     Client { name: "boto3_converse", runtime: Runtime::Python("boto3_converse") },
     Client { name: "boto3_invoke", runtime: Runtime::Python("boto3_invoke") },
     Client { name: "boto3_access", runtime: Runtime::Python("boto3_access") },
