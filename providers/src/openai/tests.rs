@@ -20,6 +20,7 @@ use crate::Deadlines;
 
 mod hostile;
 mod relay;
+mod tls;
 mod translate;
 
 /// What the server does with a call, one after the other.

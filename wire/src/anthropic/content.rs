@@ -45,6 +45,8 @@ pub(super) fn cache_point(node: &Node<'_, '_>) -> Result<Content, Fault> {
         "1h" => Ok(true),
         _ => Err(node.malformed("expected `5m` or `1h`")),
     })?;
+    // Who may share what was cached; nobody else's is shared here.
+    object.maybe("scope", Node::string)?;
     object.end()?;
     Ok(Content::CachePoint { long: long.unwrap_or_default() })
 }

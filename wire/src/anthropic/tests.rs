@@ -37,7 +37,7 @@ pub(super) fn rich() -> Value {
         "model": "acme.wise-v1:0",
         "max_tokens": 1024,
         "stream": true,
-        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}}],
         "messages": [
             {"role": "user", "content": [
                 {"type": "text", "text": "Look:"},

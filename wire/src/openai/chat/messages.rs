@@ -52,6 +52,7 @@ fn assistant(object: &mut Object<'_, '_>) -> Result<Vec<Content>, Fault> {
         ("function_call", LEGACY),
         ("audio", "sounds that a model made are not kept here; send their text"),
     ])?;
+    object.only(&[("annotations", "[]", "citations of earlier answers cannot be carried; leave it out")])?;
     let mut content = Vec::new();
     for name in ["reasoning_content", "reasoning"] {
         if let Some(text) = object.maybe(name, Node::string)?.filter(|text| !text.is_empty()) {

@@ -41,7 +41,7 @@ pub(super) fn rich() -> Value {
                 {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
                 {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}
             ]},
-            {"role": "assistant", "content": "", "reasoning_content": "hm", "tool_calls": [
+            {"role": "assistant", "content": "", "reasoning_content": "hm", "refusal": null, "annotations": [], "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"b\": 1.50}"}},
                 {"id": "c2", "type": "function", "function": {"name": "list", "arguments": ""}}
             ]},
