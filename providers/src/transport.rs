@@ -1,5 +1,6 @@
 //! Calls over HTTP with a limit on everything: connections, time, and the size of an answer.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,7 +138,7 @@ impl Server {
         match timeout_at(deadline, self.client.request(request)).await {
             Err(_) => Err(late("it did not begin to answer")),
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if chain(&error).contains("timed out") => Err(late(chain(&error))),
+            Ok(Err(error)) if is_timeout(&error) => Err(late(chain(&error))),
             Ok(Err(error)) => Err(unreachable(&chain(&error))),
         }
     }
@@ -170,16 +171,23 @@ fn unreachable(detail: &impl std::fmt::Display) -> Fault {
         .with_detail(detail)
 }
 
+/// Whether an error comes of a connection that took too long.
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+    })
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
 /// An error with its causes, for the operator.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 fn authorization(key: &Secret) -> Result<HeaderValue, Fault> {
@@ -207,3 +215,6 @@ fn tls(secure: bool) -> Result<ClientConfig, Fault> {
     })?;
     Ok(builder.with_no_client_auth())
 }
+
+#[cfg(test)]
+mod tests;
