@@ -170,7 +170,9 @@ def bedrock_takes_an_api_key():
 
 @case
 def bedrock_refusals_have_bedrocks_texts():
-    error = raises(anthropic.BadRequestError, lambda: bedrock().messages.create(**ask() | {"model": "no.such-model-v1:0"}))
+    error = raises(
+        anthropic.BadRequestError, lambda: bedrock().messages.create(**ask() | {"model": "no.such-model-v1:0"})
+    )
     contains(str(error), "The provided model identifier is invalid.")
     error = raises(anthropic.PermissionDeniedError, lambda: bedrock(aws_secret_key="x" * 40).messages.create(**ask()))
     contains(str(error), "signature")

@@ -37,7 +37,9 @@ def answer(*words, **environment):
 
 @case
 def converse_answers():
-    found = answer("bedrock-runtime", "converse", "--model-id", MODEL, "--messages", MESSAGES, "--inference-config", SHORT)
+    found = answer(
+        "bedrock-runtime", "converse", "--model-id", MODEL, "--messages", MESSAGES, "--inference-config", SHORT
+    )
     assert found["output"]["message"]["content"][0]["text"].strip(), found
     equal(found["usage"]["totalTokens"], found["usage"]["inputTokens"] + found["usage"]["outputTokens"])
 
@@ -46,13 +48,19 @@ def converse_answers():
 def count_tokens_counts():
     whole = json.dumps({"converse": {"messages": json.loads(MESSAGES)}})
     counted = answer("bedrock-runtime", "count-tokens", "--model-id", MODEL, "--input", whole)
-    asked = answer("bedrock-runtime", "converse", "--model-id", MODEL, "--messages", MESSAGES, "--inference-config", SHORT)
+    asked = answer(
+        "bedrock-runtime", "converse", "--model-id", MODEL, "--messages", MESSAGES, "--inference-config", SHORT
+    )
     equal(counted["inputTokens"], asked["usage"]["inputTokens"])
 
 
 @case
 def invoke_model_writes_a_file():
-    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 16, "messages": [{"role": "user", "content": QUESTION}]}
+    body = {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 16,
+        "messages": [{"role": "user", "content": QUESTION}],
+    }
     with tempfile.TemporaryDirectory() as folder:
         source, target = pathlib.Path(folder, "in.json"), pathlib.Path(folder, "out.json")
         source.write_text(json.dumps(body))
@@ -73,7 +81,9 @@ def models_are_listed_and_shown():
 def a_bad_model_fails_in_bedrocks_words():
     done = aws("bedrock-runtime", "converse", "--model-id", "meta.no-such-model-v1:0", "--messages", MESSAGES)
     assert done.returncode != 0
-    contains(done.stderr, f"An error occurred (ValidationException) when calling the Converse operation: {INVALID_MODEL}")
+    contains(
+        done.stderr, f"An error occurred (ValidationException) when calling the Converse operation: {INVALID_MODEL}"
+    )
 
 
 @case
@@ -86,7 +96,16 @@ def a_wrong_secret_fails():
 @case
 def a_bearer_key_works_over_tls():
     found = answer(
-        "bedrock-runtime", "converse", "--model-id", MODEL, "--messages", MESSAGES, "--inference-config", SHORT,
-        AWS_BEARER_TOKEN_BEDROCK=PLACE.api_key, AWS_CA_BUNDLE=PLACE.ca, AWS_ENDPOINT_URL=PLACE.tls_url,
+        "bedrock-runtime",
+        "converse",
+        "--model-id",
+        MODEL,
+        "--messages",
+        MESSAGES,
+        "--inference-config",
+        SHORT,
+        AWS_BEARER_TOKEN_BEDROCK=PLACE.api_key,
+        AWS_CA_BUNDLE=PLACE.ca,
+        AWS_ENDPOINT_URL=PLACE.tls_url,
     )
     assert found["output"]["message"]["content"][0]["text"].strip(), found

@@ -72,7 +72,7 @@ def gather(stream):
     got = {"text": "", "tools": {}, "stop": None, "usage": None, "arrivals": Arrivals()}
     order = []
     for event in stream:
-        (name, body), = event.items()
+        ((name, body),) = event.items()
         order.append(name)
         if name == "contentBlockStart":
             got["tools"][body["contentBlockIndex"]] = {**body["start"]["toolUse"], "input": ""}

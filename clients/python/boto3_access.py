@@ -81,7 +81,9 @@ def a_wrong_secret_is_a_wrong_signature():
 
 @strict_case
 def an_unknown_key_is_an_unrecognised_client():
-    code, _, status = refused(lambda: client(key_pair=("AKIAAAAAAAAAAAAAAAAA", "x" * 40)).converse(**converse(QUESTION)))
+    code, _, status = refused(
+        lambda: client(key_pair=("AKIAAAAAAAAAAAAAAAAA", "x" * 40)).converse(**converse(QUESTION))
+    )
     equal((code, status), ("UnrecognizedClientException", 403))
 
 
@@ -127,5 +129,5 @@ def a_body_that_is_too_large_is_refused_readably():
 def the_environment_alone_is_enough():
     folder = str(PLACE.folder / "credentials")
     with environment(AWS_SHARED_CREDENTIALS_FILE=folder, AWS_ENDPOINT_URL=PLACE.url, AWS_REGION=REGION):
-        plain = boto3.session.Session().client("bedrock-runtime", region_name=os.environ["AWS_REGION"])
+        plain = strict.watch(boto3.session.Session().client("bedrock-runtime", region_name=os.environ["AWS_REGION"]))
         assert text_of(plain.converse(**converse(QUESTION))).strip()

@@ -5,7 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bedrock import client, converse, gather, refused, runtime, strict_case, text_of, user
 from suite import (
-    ARN, INVALID_MODEL, MODEL, PERSON, PLACE, PNG, QUESTION, STORY, TOO_LONG, WEATHER, contains, equal, fits,
+    ARN,
+    INVALID_MODEL,
+    MODEL,
+    PERSON,
+    PLACE,
+    PNG,
+    QUESTION,
+    STORY,
+    TOO_LONG,
+    WEATHER,
+    contains,
+    equal,
+    fits,
 )
 
 WEATHER_TOOL = {"toolSpec": {"name": "get_weather", "description": "The weather.", "inputSchema": {"json": WEATHER}}}
@@ -148,7 +160,10 @@ def count_tokens_is_what_the_call_costs():
         converse(QUESTION),
         converse(QUESTION, system=[{"text": "You are terse."}]),
         converse(QUESTION, toolConfig={"tools": [WEATHER_TOOL, PERSON_TOOL]}),
-        {"modelId": MODEL, "messages": [user("Hi"), {"role": "assistant", "content": [{"text": "Yes?"}]}, user("Ça va? 🙂")]},
+        {
+            "modelId": MODEL,
+            "messages": [user("Hi"), {"role": "assistant", "content": [{"text": "Yes?"}]}, user("Ça va? 🙂")],
+        },
     ]
     for request in requests:
         parts = {key: request[key] for key in ("messages", "system", "toolConfig") if key in request}
@@ -210,7 +225,9 @@ def a_picture_is_refused_by_name():
 @strict_case
 def what_is_malformed_is_refused_by_name():
     # boto3 checks types itself, so this is what it lets through.
-    code, message, status = refused(lambda: runtime().converse(modelId=MODEL, messages=[{"role": "user", "content": []}]))
+    code, message, status = refused(
+        lambda: runtime().converse(modelId=MODEL, messages=[{"role": "user", "content": []}])
+    )
     equal((code, status), ("ValidationException", 400))
     contains(message, "content")
     request = converse(QUESTION, inferenceConfig={"temperature": 9.0})

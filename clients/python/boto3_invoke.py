@@ -28,12 +28,22 @@ def stream(body):
 
 def anthropic(text=QUESTION, tokens=24, **more):
     message = {"role": "user", "content": text}
-    return {"anthropic_version": "bedrock-2023-05-31", "max_tokens": tokens, "temperature": 0, "messages": [message], **more}
+    return {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": tokens,
+        "temperature": 0,
+        "messages": [message],
+        **more,
+    }
 
 
 def nova(text=QUESTION, tokens=24):
     config = {"maxTokens": tokens, "temperature": 0}
-    return {"schemaVersion": "messages-v1", "messages": [{"role": "user", "content": [{"text": text}]}], "inferenceConfig": config}
+    return {
+        "schemaVersion": "messages-v1",
+        "messages": [{"role": "user", "content": [{"text": text}]}],
+        "inferenceConfig": config,
+    }
 
 
 def openai(text=QUESTION, tokens=24, **more):
@@ -146,6 +156,8 @@ def refusals_are_bedrocks_whatever_the_shape():
         assert code in ("ValidationException", "SerializationException") and status == 400, code
     code, message, _ = refused(lambda: runtime().invoke_model(modelId=MODEL, body=json.dumps(nova("word " * 20_000))))
     contains(message, TOO_LONG)
-    code, message, _ = refused(lambda: runtime().invoke_model(modelId=MODEL, body=json.dumps(anthropic(no_such_field=1))))
+    code, message, _ = refused(
+        lambda: runtime().invoke_model(modelId=MODEL, body=json.dumps(anthropic(no_such_field=1)))
+    )
     equal(code, "ValidationException")
     contains(message, "no_such_field")

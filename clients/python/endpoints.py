@@ -163,7 +163,11 @@ def no_endpoint_takes_another_method():
 
 @case
 def an_unknown_path_is_refused_in_its_surfaces_words():
-    for path, surface in (("/nowhere", "bedrock"), ("/openai/v1/nowhere", "openai"), ("/anthropic/v1/nowhere", "anthropic")):
+    for path, surface in (
+        ("/nowhere", "bedrock"),
+        ("/openai/v1/nowhere", "openai"),
+        ("/anthropic/v1/nowhere", "anthropic"),
+    ):
         answer, text = call("POST", path, {})
         equal(answer.status, 404, path)
         if surface != "bedrock":

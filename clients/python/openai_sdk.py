@@ -8,7 +8,13 @@ from openai import OpenAI
 from suite import MODEL, PERSON, PLACE, PNG, QUESTION, STORY, WEATHER, Arrivals, case, contains, equal, fits, raises
 
 TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather.", "parameters": WEATHER}}
-FLAT_TOOL = {"type": "function", "name": "get_weather", "description": "The weather.", "parameters": WEATHER, "strict": True}
+FLAT_TOOL = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather.",
+    "parameters": WEATHER,
+    "strict": True,
+}
 
 # Every answer is also held against the SDK's own types.
 STRICT = {"max_retries": 0, "_strict_response_validation": True}
@@ -41,7 +47,9 @@ def a_chat_is_answered_under_both_paths():
 def a_chat_streams_as_it_is_made():
     whole = client().chat.completions.create(**ask(STORY, 120))
     arrivals, text, usage, finish = Arrivals(), "", None, None
-    for chunk in client().chat.completions.create(**ask(STORY, 120), stream=True, stream_options={"include_usage": True}):
+    for chunk in client().chat.completions.create(
+        **ask(STORY, 120), stream=True, stream_options={"include_usage": True}
+    ):
         arrivals.note()
         usage = chunk.usage or usage
         for choice in chunk.choices:
@@ -75,7 +83,12 @@ def a_system_message_and_earlier_turns_are_read():
 @case
 def the_same_seed_gives_the_same_answer():
     def told(seed):
-        return client().chat.completions.create(**ask(STORY, 40) | {"temperature": 1, "seed": seed}).choices[0].message.content
+        return (
+            client()
+            .chat.completions.create(**ask(STORY, 40) | {"temperature": 1, "seed": seed})
+            .choices[0]
+            .message.content
+        )
 
     first = told(7)
     equal(told(7), first)
@@ -216,6 +229,8 @@ def refusals_are_openais():
     picture = [{"type": "image_url", "image_url": {"url": url}}]
     contains(str(raises(openai.BadRequestError, lambda: create(**ask(picture)))), "image")
     contains(str(raises(openai.BadRequestError, lambda: create(**ask(), n=3))), "n")
-    contains(str(raises(openai.BadRequestError, lambda: create(**ask(), extra_body={"no_such_field": 1}))), "no_such_field")
+    contains(
+        str(raises(openai.BadRequestError, lambda: create(**ask(), extra_body={"no_such_field": 1}))), "no_such_field"
+    )
     error = raises(openai.NotFoundError, lambda: client().images.generate(prompt="x"))
     assert error.request_id or error.status_code == 404

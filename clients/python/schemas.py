@@ -1,5 +1,5 @@
-"""Three hundred answers at temperature 1 that must each satisfy a schema: ten schemas of growing difficulty, each thirty
-times, as a forced tool, as Converse's `outputConfig` and as OpenAI's `response_format`."""
+"""Three hundred answers at temperature 1 that must each satisfy a schema: ten schemas of growing difficulty, each
+thirty times, as a forced tool, as Converse's `outputConfig` and as OpenAI's `response_format`."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +31,16 @@ def several(item, least, most):
 SCHEMAS = {
     "a_flag": thing(yes={"type": "boolean"}),
     "a_choice": thing(colour={"type": "string", "enum": ["red", "green", "blue", "dark red"]}),
-    "bounded_numbers": thing(age={"type": "integer", "minimum": 18, "maximum": 99}, score={"type": "number", "minimum": 0, "maximum": 1}),
+    "bounded_numbers": thing(
+        age={"type": "integer", "minimum": 18, "maximum": 99}, score={"type": "number", "minimum": 0, "maximum": 1}
+    ),
     "a_short_list": thing(tags=several(text(10), 1, 4)),
-    "something_optional": thing(["id"], id={"type": "integer", "minimum": 0, "maximum": 9999}, note=text(20), done={"type": "boolean"}),
-    "something_nested": thing(person=thing(name=text(15), address=thing(city=text(15), code={"type": "string", "pattern": "^[0-9]{5}$"}))),
+    "something_optional": thing(
+        ["id"], id={"type": "integer", "minimum": 0, "maximum": 9999}, note=text(20), done={"type": "boolean"}
+    ),
+    "something_nested": thing(
+        person=thing(name=text(15), address=thing(city=text(15), code={"type": "string", "pattern": "^[0-9]{5}$"}))
+    ),
     "one_of_several_kinds": thing(
         shape={
             "anyOf": [
@@ -45,15 +51,31 @@ SCHEMAS = {
         }
     ),
     "shared_definitions": {
-        "$defs": {"money": thing(amount={"type": "integer", "minimum": 0, "maximum": 10000}, currency={"enum": ["EUR", "USD", "JPY"]})},
+        "$defs": {
+            "money": thing(
+                amount={"type": "integer", "minimum": 0, "maximum": 10000}, currency={"enum": ["EUR", "USD", "JPY"]}
+            )
+        },
         **thing(price={"$ref": "#/$defs/money"}, tax={"$ref": "#/$defs/money"}),
     },
-    "formats": thing(day={"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-[0-2][0-9]$"}, id={"type": "string", "format": "uuid"}),
+    "formats": thing(
+        day={"type": "string", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-[0-2][0-9]$"},
+        id={"type": "string", "format": "uuid"},
+    ),
     "everything_together": thing(
         ["title", "lines"],
         title=text(20),
         paid={"type": ["boolean", "null"]},
-        lines=several(thing(["item", "count"], item=text(12), count={"type": "integer", "minimum": 1, "maximum": 20}, options=several({"enum": ["gift", "fragile"]}, 0, 2)), 1, 3),
+        lines=several(
+            thing(
+                ["item", "count"],
+                item=text(12),
+                count={"type": "integer", "minimum": 1, "maximum": 20},
+                options=several({"enum": ["gift", "fragile"]}, 0, 2),
+            ),
+            1,
+            3,
+        ),
     ),
 }
 

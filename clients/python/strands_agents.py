@@ -35,7 +35,12 @@ def model(**more):
 
 
 def agent(streaming=True, **more):
-    settings = {"callback_handler": None, "system_prompt": "You are terse.", "tools": [], "load_tools_from_directory": False}
+    settings = {
+        "callback_handler": None,
+        "system_prompt": "You are terse.",
+        "tools": [],
+        "load_tools_from_directory": False,
+    }
     return Agent(model=model(streaming=streaming), **settings | more)
 
 

@@ -1,5 +1,5 @@
-"""Holds every answer against botocore's own model of the service: nothing unknown, nothing missing, nothing of the wrong
-type. botocore itself passes over what it does not know, so that a mistake would look like an empty answer."""
+"""Holds every answer against botocore's own model of the service: nothing unknown, nothing missing, nothing of the
+wrong type. botocore itself passes over what it does not know, so that a mistake would look like an empty answer."""
 
 import base64
 import datetime
