@@ -21,11 +21,6 @@ impl Held {
     pub(crate) fn pages(&self) -> &[Page] {
         &self.0
     }
-
-    /// How many tokens they have room for.
-    pub(crate) const fn tokens(&self) -> usize {
-        self.0.len() * PAGE_TOKENS
-    }
 }
 
 impl Kv {

@@ -76,14 +76,21 @@ unsafe fn some_heads<A: Arch, const H: usize>(
             (peaks[head], shrinks[head]) = soften(&mut scores[head], tokens, peaks[head]);
             let mut lanes = scores[head][0];
             for part in &scores[head][1..] {
-                (0..LANES).for_each(|lane| lanes[lane] += part[lane]);
+                for lane in 0..LANES {
+                    lanes[lane] += part[lane];
+                }
             }
             totals[head] = totals[head].mul_add(shrinks[head], sum(&lanes));
         }
         // SAFETY: The caller's promise.
         unsafe {
-            add_values::<A, H>(cache.values(*page, query.layer, query.head), &scores, tokens, (&shrinks, out))
-        };
+            add_values::<A, H>(
+                cache.values(*page, query.layer, query.head),
+                &scores,
+                tokens,
+                (&shrinks, out),
+            );
+        }
     }
     for (out, total) in out.chunks_exact_mut(head_len).zip(totals) {
         let inverse = 1.0 / total;
@@ -148,9 +155,12 @@ unsafe fn add_values<A: Arch, const H: usize>(
 ) {
     let head_len = out.len() / H;
     for chunk in 0..head_len / LANES {
-        let mut sums: [Lanes; H] = std::array::from_fn(|head| {
-            std::array::from_fn(|lane| out[head * head_len + chunk * LANES + lane] * shrinks[head])
-        });
+        let mut sums = [[0.0; LANES]; H];
+        for head in 0..H {
+            for lane in 0..LANES {
+                sums[head][lane] = out[head * head_len + chunk * LANES + lane] * shrinks[head];
+            }
+        }
         for (token, numbers) in values.chunks_exact(head_len).enumerate().take(tokens) {
             let mut from = [0; LANES];
             from.copy_from_slice(&numbers[chunk * LANES..][..LANES]);

@@ -2,12 +2,18 @@
 
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_fmadd_ps, _mm256_load_si256,
+    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_ps,
+};
 
 use super::lanes::{LANES, Lanes};
 use super::matrix::Tile;
 use super::panel::{Arch, Shape};
-use super::rows::Input;
+use super::rows::{BLOCK_LEN, Input};
 
 pub(super) struct Avx2;
 
@@ -40,50 +46,51 @@ impl Arch for Avx2 {
         tiles: &[Tile<'_>; T],
         rows: &[&Input; R],
         groups: usize,
-    ) -> [[Lanes; R]; T] {
-        let mut products = [[[0.0; LANES]; R]; T];
-        for (tile, products) in tiles.iter().zip(&mut products) {
+        to: &mut [[Lanes; R]; T],
+    ) {
+        for (tile, to) in tiles.iter().zip(to) {
             for half in 0..2 {
                 // SAFETY: The caller's promise.
-                let halves = unsafe { half_products::<F, R>(tile, rows, groups, half) };
-                for (product, half_product) in products.iter_mut().zip(halves) {
-                    product[half * HALF..][..HALF].copy_from_slice(&half_product);
-                }
+                unsafe { half_products::<F, R>(tile, rows, groups, (half, to)) };
             }
         }
-        products
     }
 }
 
+/// A function of its own for each shape, so that the compiler has all registers for each.
+///
 /// # Safety
 /// As for [`Arch::products`].
-#[inline(always)]
+#[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn half_products<F: Shape, const R: usize>(
     tile: &Tile<'_>,
     rows: &[&Input; R],
     groups: usize,
-    half: usize,
-) -> [[f32; HALF]; R] {
-    // SAFETY: The caller has the instruction set and promises that tile and rows have `groups` groups.
+    (half, to): (usize, &mut [Lanes; R]),
+) {
+    // SAFETY: The caller promises that tile and rows have `groups` groups.
     unsafe {
         let mut products = [_mm256_setzero_ps(); R];
         for group in 0..groups {
             let sums = integers::<F, R>(tile, rows, group, half);
-            let block = group * F::FORM.group_len / 32;
+            let block = group * F::FORM.group_len / BLOCK_LEN;
             let scale = scales::<F>(tile.scales, group, half);
             for row in 0..R {
-                let both = _mm256_mul_ps(scale, _mm256_set1_ps(*rows[row].scales.get_unchecked(block)));
+                let both = _mm256_mul_ps(scale, _mm256_set1_ps(rows[row].blocks.get_unchecked(block).scale));
                 products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row]), both, products[row]);
             }
             if F::FORM.has_minimums {
                 let minimum = scales::<F>(tile.minimums, group, half);
                 for row in 0..R {
-                    let sum = _mm256_set1_ps(*rows[row].sums.get_unchecked(block));
+                    let sum = _mm256_set1_ps(rows[row].blocks.get_unchecked(block).sum);
                     products[row] = _mm256_fmadd_ps(minimum, sum, products[row]);
                 }
             }
         }
-        products.map(|product| std::mem::transmute::<__m256, [f32; HALF]>(product))
+        // Loops, not closures, here and below: what a closure does is not always compiled for AVX2.
+        for row in 0..R {
+            _mm256_storeu_ps(to[row].as_mut_ptr().add(half * HALF), products[row]);
+        }
     }
 }
 
@@ -98,11 +105,12 @@ unsafe fn integers<F: Shape, const R: usize>(
 ) -> [__m256i; R] {
     // SAFETY: The caller's promise: the group is within tile and rows.
     unsafe {
-        let mut sums: [__m256i; R] = std::array::from_fn(|row| {
-            let all =
-                if F::FORM.group_len == 16 { &rows[row].negated_sums_16 } else { &rows[row].negated_sums_32 };
-            _mm256_set1_epi32(*all.get_unchecked(group) * i32::from(F::FORM.offset))
-        });
+        let mut sums = [_mm256_setzero_si256(); R];
+        for row in 0..R {
+            let block = rows[row].blocks.get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
+            let negated = block.negated_sum_of(group, F::FORM.group_len);
+            sums[row] = _mm256_set1_epi32(negated * i32::from(F::FORM.offset));
+        }
         let words = F::FORM.group_len / 4;
         let lines = words * F::FORM.bits / 8;
         let low_nibbles = _mm256_set1_epi8(15);
@@ -136,7 +144,7 @@ unsafe fn add_small<const R: usize>(
     for (sum, row) in sums.iter_mut().zip(rows) {
         // SAFETY: The caller's promise.
         unsafe {
-            let four = _mm256_set1_epi32(row.words.as_ptr().add(word).cast::<i32>().read_unaligned());
+            let four = _mm256_set1_epi32(row.word(word));
             let pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(weights, four), _mm256_set1_epi16(1));
             *sum = _mm256_add_epi32(*sum, pairs);
         }
@@ -159,7 +167,7 @@ unsafe fn add_large<const R: usize>(
         let even = _mm256_and_si256(weights, _mm256_set1_epi16(0xff));
         let odd = _mm256_srli_epi16::<8>(weights);
         for (sum, row) in sums.iter_mut().zip(rows) {
-            let four = _mm256_set1_epi32(row.words.as_ptr().add(word).cast::<i32>().read_unaligned());
+            let four = _mm256_set1_epi32(row.word(word));
             let even_four = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(four));
             let odd_four = _mm256_srai_epi16::<8>(four);
             *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, even_four));

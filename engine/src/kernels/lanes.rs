@@ -91,8 +91,7 @@ pub(super) fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f
 #[inline(always)]
 pub(super) fn quantise(row: &mut Input) {
     let blocks = row.floats.as_chunks::<BLOCK_LEN>().0;
-    let words = row.words.as_chunks_mut::<{ BLOCK_LEN / 4 }>().0;
-    for (at, (block, words)) in blocks.iter().zip(words).enumerate() {
+    for (block, to) in blocks.iter().zip(&mut row.blocks) {
         let mut lanes = [0.0; LANES];
         for lane in 0..LANES {
             lanes[lane] = block[lane].abs().max(block[lane + LANES].abs());
@@ -104,17 +103,16 @@ pub(super) fn quantise(row: &mut Input) {
             // The low byte of the sum is the nearest integer, ties to even, in two's complement.
             *quant = i32::from((x.mul_add(inverse, ROUNDER).to_bits() as u8).cast_signed());
         }
-        for (word, four) in words.iter_mut().zip(quants.as_chunks::<4>().0) {
-            *word = four.map(|quant| quant as i8);
+        for (word, four) in to.words.iter_mut().zip(quants.as_chunks::<4>().0) {
+            *word = [four[0] as i8, four[1] as i8, four[2] as i8, four[3] as i8];
         }
         let halves = quants.as_chunks::<16>().0;
         let (low, high): (i32, i32) = (halves[0].iter().sum(), halves[1].iter().sum());
         let scale = peak / 127.0;
-        row.scales[at] = scale;
-        row.negated_sums_16[2 * at] = -low;
-        row.negated_sums_16[2 * at + 1] = -high;
-        row.negated_sums_32[at] = -(low + high);
-        row.sums[at] = scale * (low + high) as f32;
+        to.scale = scale;
+        to.sum = scale * (low + high) as f32;
+        to.negated_sum = -(low + high);
+        to.negated_sums = [-low, -high];
     }
 }
 

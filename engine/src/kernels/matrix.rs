@@ -125,11 +125,6 @@ impl Matrix {
         self
     }
 
-    /// How many rows it has: the length of a product.
-    pub(crate) const fn rows(&self) -> usize {
-        self.rows
-    }
-
     pub(super) const fn tiles(&self) -> usize {
         self.rows.div_ceil(LANES)
     }

@@ -30,7 +30,7 @@ pub(super) trait Arch {
     /// The CPU has the instruction set.
     unsafe fn narrow(from: &Lanes) -> [u16; LANES];
 
-    /// The products of `T` tiles and `R` rows.
+    /// Writes the products of `T` tiles and `R` rows.
     ///
     /// # Safety
     /// The CPU has the instruction set; tiles and rows have `groups` groups of form `F`.
@@ -38,7 +38,8 @@ pub(super) trait Arch {
         tiles: &[Tile<'_>; T],
         rows: &[&Input; R],
         groups: usize,
-    ) -> [[Lanes; R]; T];
+        to: &mut [[Lanes; R]; T],
+    );
 }
 
 /// What becomes of a product.
@@ -85,20 +86,38 @@ impl<'a> Destination<'a> {
         let to = unsafe { std::slice::from_raw_parts_mut(self.base.at(row * self.len + start), count) };
         let mut product = *product;
         if let Some(bias) = self.bias {
-            (0..LANES).for_each(|lane| product[lane] += bias[start + lane]);
+            for (lane, bias) in product.iter_mut().zip(&bias[start..start + LANES]) {
+                *lane += bias;
+            }
         }
-        let mut there = [0.0; LANES];
-        if self.mode != Mode::Set {
+        // Of a known length, nearly always, so that it stays in registers.
+        if let Some(to) = to.as_mut_array::<LANES>() {
+            self.mode.apply(to, &product);
+        } else {
+            let mut there = [0.0; LANES];
             there[..count].copy_from_slice(to);
+            self.mode.apply(&mut there, &product);
+            to.copy_from_slice(&there[..count]);
         }
-        for lane in 0..LANES {
-            product[lane] = match self.mode {
-                Mode::Set => product[lane],
-                Mode::Add => there[lane] + product[lane],
-                Mode::Gate => gated(there[lane], product[lane]),
-            };
+    }
+}
+
+impl Mode {
+    #[inline(always)]
+    fn apply(self, to: &mut Lanes, product: &Lanes) {
+        match self {
+            Self::Set => *to = *product,
+            Self::Add => {
+                for (to, product) in to.iter_mut().zip(product) {
+                    *to += product;
+                }
+            }
+            Self::Gate => {
+                for (to, product) in to.iter_mut().zip(product) {
+                    *to = gated(*to, *product);
+                }
+            }
         }
-        to.copy_from_slice(&product[..count]);
     }
 }
 
@@ -126,12 +145,13 @@ macro_rules! shapes {
             rows: Range<usize>,
             to: &Destination<'_>,
         ) {
+            let work = Work { matrix, input, to };
             match matrix.kind {
                 // SAFETY: The caller's promise; the shape is the form's own.
-                $(Storage::Quants($name::FORM) => unsafe { quantised::<A, $name>(matrix, tiles, input, rows, to) },)*
+                $(Storage::Quants($name::FORM) => unsafe { quantised::<A, $name>(&work, tiles, rows) },)*
                 Storage::Quants(form) => unreachable!("{form:?} has no kernel"),
                 // SAFETY: The caller's promise.
-                Storage::Floats(width) => unsafe { floats::<A>(matrix, width, tiles, input, rows, to) },
+                Storage::Floats(width) => unsafe { floats::<A>(&work, width, tiles, rows) },
             }
         }
     };
@@ -148,75 +168,79 @@ shapes! {
     SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false;
 }
 
+/// What is multiplied, and where it goes.
+struct Work<'a> {
+    matrix: &'a Matrix,
+    input: &'a [Input],
+    to: &'a Destination<'a>,
+}
+
 /// # Safety
 /// As for [`multiply`], and the matrix has the form of `F`.
 #[inline(always)]
-unsafe fn quantised<A: Arch, F: Shape>(
-    matrix: &Matrix,
-    tiles: Range<usize>,
-    input: &[Input],
-    rows: Range<usize>,
-    to: &Destination<'_>,
-) {
+unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
     let mut tile = tiles.start;
     while tile + TILES <= tiles.end {
         // SAFETY: The caller's promise.
-        unsafe { some_tiles::<A, F, TILES>(matrix, tile, input, rows.clone(), to) };
+        unsafe { some_tiles::<A, F, TILES>(work, tile, rows.clone()) };
         tile += TILES;
     }
     for tile in tile..tiles.end {
         // SAFETY: The caller's promise.
-        unsafe { some_tiles::<A, F, 1>(matrix, tile, input, rows.clone(), to) };
+        unsafe { some_tiles::<A, F, 1>(work, tile, rows.clone()) };
     }
 }
 
 /// # Safety
 /// As for [`quantised`].
 #[inline(always)]
-unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(
-    matrix: &Matrix,
-    first: usize,
-    input: &[Input],
-    rows: Range<usize>,
-    to: &Destination<'_>,
-) {
-    let tiles: [Tile<'_>; T] = std::array::from_fn(|at| matrix.tile(F::FORM, first + at));
+unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: usize, rows: Range<usize>) {
     let mut row = rows.start;
-    macro_rules! take {
-        ($count:expr) => {
-            while row + $count <= rows.end {
-                let some: [&Input; $count] = std::array::from_fn(|at| &input[row + at]);
-                some.iter()
-                    .for_each(|input| assert_eq!(input.len(), matrix.columns, "a row of another length"));
-                // SAFETY: The caller's promise; the row was just held against the matrix.
-                let products =
-                    unsafe { A::products::<F, T, $count>(&tiles, &some, matrix.columns / F::FORM.group_len) };
-                for (tile, products) in products.iter().enumerate() {
-                    for (at, product) in products.iter().enumerate() {
-                        // SAFETY: The caller's promise.
-                        unsafe { to.put(first + tile, row + at, product) };
-                    }
-                }
-                row += $count;
-            }
-        };
+    // SAFETY: The caller's promise.
+    unsafe {
+        while row + ROWS <= rows.end {
+            some_rows::<A, F, T, ROWS>(work, tile, row);
+            row += ROWS;
+        }
+        while row + 2 <= rows.end {
+            some_rows::<A, F, T, 2>(work, tile, row);
+            row += 2;
+        }
+        while row < rows.end {
+            some_rows::<A, F, T, 1>(work, tile, row);
+            row += 1;
+        }
     }
-    take!(ROWS);
-    take!(2);
-    take!(1);
+}
+
+/// # Safety
+/// As for [`quantised`].
+#[inline(always)]
+unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
+    work: &Work<'_>,
+    tile: usize,
+    row: usize,
+) {
+    let Work { matrix, input, to } = work;
+    let tiles: [Tile<'_>; T] = std::array::from_fn(|at| matrix.tile(F::FORM, tile + at));
+    let rows: [&Input; R] = std::array::from_fn(|at| &input[row + at]);
+    assert!(rows.iter().all(|row| row.len() == matrix.columns), "a row of another length");
+    let mut products = [[[0.0; LANES]; R]; T];
+    // SAFETY: The caller's promise; the rows were just held against the matrix.
+    unsafe { A::products::<F, T, R>(&tiles, &rows, matrix.columns / F::FORM.group_len, &mut products) };
+    for (tile_at, products) in products.iter().enumerate() {
+        for (row_at, product) in products.iter().enumerate() {
+            // SAFETY: The caller's promise.
+            unsafe { to.put(tile + tile_at, row + row_at, product) };
+        }
+    }
 }
 
 /// # Safety
 /// As for [`multiply`].
 #[inline(always)]
-unsafe fn floats<A: Arch>(
-    matrix: &Matrix,
-    width: Width,
-    tiles: Range<usize>,
-    input: &[Input],
-    rows: Range<usize>,
-    to: &Destination<'_>,
-) {
+unsafe fn floats<A: Arch>(work: &Work<'_>, width: Width, tiles: Range<usize>, rows: Range<usize>) {
+    let Work { matrix, input, to } = work;
     for tile in tiles {
         let weights = matrix.float_tile(tile);
         for row in rows.clone() {
@@ -240,16 +264,27 @@ unsafe fn floats<A: Arch>(
 /// The CPU has the instruction set.
 #[inline(always)]
 unsafe fn column_of<A: Arch>(weights: &[u8], column: usize, width: Width) -> Lanes {
-    let pairs = || {
-        std::array::from_fn(|lane| {
-            let at = (column * LANES + lane) * 2;
-            u16::from_le_bytes([weights[at], weights[at + 1]])
-        })
+    let bytes = match width {
+        Width::F32 => &weights[column * LANES * 4..][..LANES * 4],
+        Width::F16 | Width::BF16 => &weights[column * LANES * 2..][..LANES * 2],
     };
-    match width {
-        Width::F32 => std::array::from_fn(|lane| super::matrix::float(weights, column * LANES + lane, width)),
-        Width::BF16 => pairs().map(|bits| f32::from_bits(u32::from(bits) << 16)),
-        // SAFETY: The caller's promise.
-        Width::F16 => unsafe { A::widen(&pairs()) },
+    let mut lanes = [0.0; LANES];
+    if width == Width::F32 {
+        for (lane, word) in lanes.iter_mut().zip(bytes.as_chunks().0) {
+            *lane = f32::from_le_bytes(*word);
+        }
+        return lanes;
     }
+    let mut pairs = [0; LANES];
+    for (pair, bytes) in pairs.iter_mut().zip(bytes.as_chunks().0) {
+        *pair = u16::from_le_bytes(*bytes);
+    }
+    if width == Width::F16 {
+        // SAFETY: The caller's promise.
+        return unsafe { A::widen(&pairs) };
+    }
+    for (lane, bits) in lanes.iter_mut().zip(pairs) {
+        *lane = f32::from_bits(u32::from(bits) << 16);
+    }
+    lanes
 }

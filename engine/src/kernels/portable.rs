@@ -8,7 +8,7 @@ use half::f16;
 use super::lanes::{LANES, Lanes};
 use super::matrix::{Tile, Width, float};
 use super::panel::{Arch, Shape};
-use super::rows::Input;
+use super::rows::{BLOCK_LEN, Block, Input};
 
 pub(super) struct Portable;
 
@@ -28,26 +28,30 @@ impl Arch for Portable {
         tiles: &[Tile<'_>; T],
         rows: &[&Input; R],
         groups: usize,
-    ) -> [[Lanes; R]; T] {
-        tiles.map(|tile| rows.map(|row| product::<F>(&tile, row, groups)))
+        to: &mut [[Lanes; R]; T],
+    ) {
+        for (tile, to) in tiles.iter().zip(to) {
+            for (row, to) in rows.iter().zip(to) {
+                *to = product::<F>(tile, row, groups);
+            }
+        }
     }
 }
 
-#[inline(always)]
 fn product<F: Shape>(tile: &Tile<'_>, row: &Input, groups: usize) -> Lanes {
     let form = F::FORM;
     let mut product = [0.0; LANES];
     for group in 0..groups {
-        let block = group * form.group_len / 32;
-        let sums = integers::<F>(tile, row, group);
+        let block = &row.blocks[group * form.group_len / BLOCK_LEN];
+        let sums = integers::<F>(tile, block, group);
         let scale = scales::<F>(tile.scales, group);
         for lane in 0..LANES {
-            product[lane] = (sums[lane] as f32).mul_add(scale[lane] * row.scales[block], product[lane]);
+            product[lane] = (sums[lane] as f32).mul_add(scale[lane] * block.scale, product[lane]);
         }
         if form.has_minimums {
             let minimum = scales::<F>(tile.minimums, group);
             for lane in 0..LANES {
-                product[lane] = minimum[lane].mul_add(row.sums[block], product[lane]);
+                product[lane] = minimum[lane].mul_add(block.sum, product[lane]);
             }
         }
     }
@@ -56,11 +60,12 @@ fn product<F: Shape>(tile: &Tile<'_>, row: &Input, groups: usize) -> Lanes {
 
 /// The sums of quants (less the offset) times activations, over one group.
 #[inline(always)]
-fn integers<F: Shape>(tile: &Tile<'_>, row: &Input, group: usize) -> [i32; LANES] {
+fn integers<F: Shape>(tile: &Tile<'_>, block: &Block, group: usize) -> [i32; LANES] {
     let form = F::FORM;
-    let negated = if form.group_len == 16 { row.negated_sums_16[group] } else { row.negated_sums_32[group] };
+    let words =
+        block.words.chunks_exact(form.group_len / 4).nth(group * form.group_len % BLOCK_LEN / form.group_len);
+    let (words, negated) = (words.unwrap_or_default(), block.negated_sum_of(group, form.group_len));
     let mut sums = [negated * i32::from(form.offset); LANES];
-    let words = &row.words[group * form.group_len / 4..][..form.group_len / 4];
     let lines = words.len() * form.bits / 8;
     for (at, line) in tile.quants[group * lines..][..lines].iter().enumerate() {
         let quants = line.0.as_chunks::<4>().0;

@@ -4,22 +4,26 @@
 pub(crate) const BLOCK_LEN: usize = 32;
 
 /// A row that goes into products: as it is, for floating-point weights, and in 8-bit integers, for quantised ones.
-///
-/// Blocks of 32 share a scale, as in ggml's Q8_0, but the scale keeps 32 bits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input {
-    /// The row itself.
     pub(super) floats: Vec<f32>,
-    /// Its integers, four to a word, as the dot-product instructions take them.
-    pub(super) words: Vec<[i8; 4]>,
-    /// Each block's scale.
-    pub(super) scales: Vec<f32>,
-    /// The sum of each sixteen integers, negated.
-    pub(super) negated_sums_16: Vec<i32>,
-    /// The sum of each block's integers, negated.
-    pub(super) negated_sums_32: Vec<i32>,
-    /// The sum of each block's numbers after rounding: scale times sum of integers.
-    pub(super) sums: Vec<f32>,
+    pub(super) blocks: Vec<Block>,
+}
+
+/// Activations that share a scale, as in ggml's `Q8_0`, but the scale keeps 32 bits. A block fills a line of the cache, so
+/// that a kernel needs one address for all that it reads of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Block {
+    /// The integers, four to a word, as the dot-product instructions take them.
+    pub(super) words: [[i8; 4]; BLOCK_LEN / 4],
+    pub(super) scale: f32,
+    /// The sum of the numbers after rounding: scale times sum of integers.
+    pub(super) sum: f32,
+    /// The sum of the integers, negated.
+    pub(super) negated_sum: i32,
+    /// The same of each half.
+    pub(super) negated_sums: [i32; 2],
 }
 
 impl Input {
@@ -27,14 +31,7 @@ impl Input {
     pub(crate) fn new(len: usize) -> Self {
         // Rows that are not whole blocks only ever meet floating-point weights.
         let blocks = if len.is_multiple_of(BLOCK_LEN) { len / BLOCK_LEN } else { 0 };
-        Self {
-            floats: vec![0.0; len],
-            words: vec![[0; 4]; blocks * BLOCK_LEN / 4],
-            scales: vec![0.0; blocks],
-            negated_sums_16: vec![0; blocks * 2],
-            negated_sums_32: vec![0; blocks],
-            sums: vec![0.0; blocks],
-        }
+        Self { floats: vec![0.0; len], blocks: vec![Block::default(); blocks] }
     }
 
     /// The row itself.
@@ -42,9 +39,31 @@ impl Input {
         &self.floats
     }
 
+    /// Four integers, as one.
+    ///
+    /// # Safety
+    /// The word is within the row.
+    #[expect(unsafe_code, reason = "the innermost load of every kernel")]
+    #[inline(always)]
+    pub(super) unsafe fn word(&self, word: usize) -> i32 {
+        const WORDS: usize = BLOCK_LEN / 4;
+        // SAFETY: The caller's promise; a row has whole blocks.
+        let four = unsafe { *self.blocks.get_unchecked(word / WORDS).words.get_unchecked(word % WORDS) };
+        let [a, b, c, d] = four;
+        i32::from_ne_bytes([a.cast_unsigned(), b.cast_unsigned(), c.cast_unsigned(), d.cast_unsigned()])
+    }
+
     /// How many floats it has.
     pub(super) fn len(&self) -> usize {
         self.floats.len()
+    }
+}
+
+impl Block {
+    /// The sum of a group's integers, negated: of the whole block, or of the half that the group is.
+    #[inline(always)]
+    pub(super) const fn negated_sum_of(&self, group: usize, group_len: usize) -> i32 {
+        if group_len == BLOCK_LEN { self.negated_sum } else { self.negated_sums[group % 2] }
     }
 }
 

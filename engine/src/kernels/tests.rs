@@ -5,7 +5,7 @@ use super::attention::Query;
 use super::isa::call;
 use super::lanes::exp;
 use super::pool::Pool;
-use super::rows::{Floats, Input};
+use super::rows::{Block, Floats, Input};
 use super::{Cache, Geometry, Isa, Kernels, Matrix, Mode, PAGE_TOKENS, Place, Places, Product, Step};
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::decode;
@@ -24,12 +24,14 @@ fn input(isa: Isa, numbers: &[f32]) -> Input {
 
 /// What the integers of a row stand for.
 fn dequantised(input: &Input) -> Vec<f32> {
-    let quants = input.words.as_flattened();
-    quants.iter().enumerate().map(|(at, quant)| f32::from(*quant) * input.scales[at / 32]).collect()
+    let block = |block: &Block| {
+        block.words.as_flattened().iter().map(|quant| f32::from(*quant) * block.scale).collect()
+    };
+    input.blocks.iter().flat_map(|it| -> Vec<f32> { block(it) }).collect()
 }
 
 fn multiply(isa: Isa, threads: usize, matrix: &Matrix, rows: &[Vec<f32>]) -> Floats {
-    let mut to = Floats::new(matrix.rows());
+    let mut to = Floats::new(matrix.rows);
     to.resize(rows.len());
     let input: Vec<Input> = rows.iter().map(|row| input(isa, row)).collect();
     let steps = [(matrix, Mode::Set)];
@@ -116,7 +118,8 @@ fn products_are_set_added_gated_and_biased() {
     let bytes: Vec<u8> = [1f32, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
     let pack = |pool: &mut Pool| Matrix::pack(&tensor(TensorType::F32, &[1, 3], &bytes), pool).unwrap();
     let (plain, biased) = (pack(pool), pack(pool).with_bias(vec![10.0, 20.0, 30.0]));
-    let cases: [(&[(&Matrix, Mode)], [f32; 3]); 4] = [
+    type Case<'a> = (&'a [(&'a Matrix, Mode)], [f32; 3]);
+    let cases: [Case<'_>; 4] = [
         (&[(&plain, Mode::Set)], [2.0, 4.0, 6.0]),
         (&[(&biased, Mode::Set)], [12.0, 24.0, 36.0]),
         (&[(&plain, Mode::Add)], [102.0, 104.0, 106.0]),
@@ -254,7 +257,7 @@ fn every_task_is_done_once_by_any_number_of_threads() {
         for tasks in (0..2000).map(|round| round % 37) {
             let mut counts = vec![0u32; tasks];
             pool.split(&mut counts, 1 + tasks / 9, &|_, counts| {
-                counts.iter_mut().for_each(|count| *count += 1)
+                counts.iter_mut().for_each(|count| *count += 1);
             });
             assert_eq!(counts, vec![1; tasks]);
         }

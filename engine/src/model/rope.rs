@@ -39,7 +39,7 @@ impl Rope {
         if let Some(tensor) = gguf.tensor("rope_freqs.weight") {
             let mut divisors = vec![0.0; tensor.columns() * tensor.rows()];
             decode(tensor.kind, tensor.bytes, &mut divisors);
-            if divisors.len() != rates.len() || divisors.iter().any(|divisor| !(*divisor > 0.0)) {
+            if divisors.len() != rates.len() || !divisors.iter().all(|divisor| *divisor > 0.0) {
                 let problem = format!("must hold {} divisors above zero", rates.len());
                 return Err(Fault::malformed("tensor rope_freqs.weight", problem));
             }

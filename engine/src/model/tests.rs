@@ -192,7 +192,7 @@ const PROMPT: [u32; 22] = [
     198,
 ];
 
-/// Set `OUTCROP_TEST_MODEL` to the file of SmolLM2-135M-Instruct, Q4_1, to hold it to the plain model.
+/// Set `OUTCROP_TEST_MODEL` to the file of SmolLM2-135M-Instruct in `Q4_1` to hold it to the plain model.
 ///
 /// The plain model's logits were found equal to those of transformers (in 32 bits, of the same file) to 1.4e-5 of their
 /// spread. What remains is the rounding of activations to eight bits, which llama.cpp does too: over 24 tokens taken at
