@@ -1,7 +1,7 @@
 //! Any server that speaks OpenAI's Chat Completions: vLLM, llama.cpp, Ollama, another Outcrop.
 //!
 //! - A request of the same format is **relayed**: only the model's name changes, and the answer is read in passing.
-//! - Any other goes through canon. What differs between servers is a [`Dialect`].
+//! - Any other goes through canon, and so does one with an instruction that this server would drop. What differs between servers is a [`Dialect`].
 //! - Where a server does not say what an answer used, that is estimated, as [`mod@estimate`] says, and a warning says so
 //!   for each answer.
 //! - Dropping an answer closes its connection, by which these servers notice.
@@ -133,7 +133,7 @@ impl OpenAi {
     fn encode(&self, request: &Request) -> Result<(Reader, Bytes), Fault> {
         let Config { upstream_model, dialect, .. } = &self.config;
         match &request.verbatim {
-            Some(verbatim) if verbatim.format == Format::OpenaiChat => {
+            Some(verbatim) if verbatim.format == Format::OpenaiChat && dialect.says(request) => {
                 let (relay, body) = Relay::new(&verbatim.body, upstream_model, dialect.stream_usage)?;
                 Ok((Reader::relay(relay), body))
             }

@@ -1,5 +1,7 @@
 //! How servers count tokens. There is no common way.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use canon::{Fault, Kind, Request};
 use serde::Deserialize;
@@ -26,12 +28,22 @@ pub enum Counter {
     /// llama.cpp's `POST /apply-template`, whose prompt `POST /tokenize` turns into tokens.
     /// <https://github.com/ggml-org/llama.cpp/tree/master/tools/server#post-apply-template-apply-chat-template-to-a-conversation>
     LlamaCpp,
+    /// Another Outcrop's `POST /model/{model}/count-tokens`, which is Bedrock's, for the body of a call.
+    /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html>
+    Outcrop,
 }
 
 /// vLLM's answer.
 #[derive(Deserialize)]
 struct Counted {
     count: u64,
+}
+
+/// Outcrop's.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bedrocks {
+    input_tokens: u64,
 }
 
 #[derive(Deserialize)]
@@ -52,13 +64,19 @@ pub(super) async fn count(config: &Config, server: &Server, request: &Request) -
     }
     let body =
         encode(&Request { stream: false, ..request.clone() }, &config.upstream_model, &config.dialect)?;
+    let ask = Ask { config, server, deadline: Instant::now() + config.deadlines.first_event };
+    if config.counter == Counter::Outcrop {
+        let call = serde_json::json!({"input": {"invokeModel": {"body": STANDARD.encode(&body)}}});
+        let bytes =
+            ask.post(&format!("/model/{}/count-tokens", segment(&config.upstream_model)), &call).await?;
+        return Ok(parse::<Bedrocks>(&bytes)?.input_tokens);
+    }
     let mut body: Map<String, Value> = serde_json::from_slice(&body).map_err(Fault::internal)?;
     // Only these become part of the prompt.
     body.retain(|name, _| matches!(name.as_str(), "model" | "messages" | "tools"));
     body.insert("add_generation_prompt".into(), true.into());
-    let ask = Ask { config, server, deadline: Instant::now() + config.deadlines.first_event };
     match config.counter {
-        Counter::None => Err(Fault::unsupported("model", remedy)),
+        Counter::None | Counter::Outcrop => Err(Fault::unsupported("model", remedy)),
         Counter::Vllm => {
             let bytes = ask.post("/tokenize", &body).await?;
             Ok(parse::<Counted>(&bytes)?.count)
@@ -71,6 +89,20 @@ pub(super) async fn count(config: &Config, server: &Server, request: &Request) -
             Ok(parse::<Tokens<'_>>(&bytes)?.tokens.len() as u64)
         }
     }
+}
+
+/// A model's name as one segment of a path (RFC 3986 §3.3).
+fn segment(name: &str) -> String {
+    let mut path = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                path.push(char::from(byte))
+            }
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
 }
 
 struct Ask<'a> {

@@ -166,7 +166,7 @@ async fn a_stream_that_stops() {
 
 #[tokio::test]
 async fn a_slow_stream_is_not_a_stopped_one() {
-    let slow = [HELLO, LO, STOP, USAGE, "[DONE]"].map(|data| [Act::Wait(150), event(data)]);
+    let slow = [HELLO, LO, STOP, USAGE, "[DONE]"].map(|data| [Act::Wait(300), event(data)]);
     let script = std::iter::once(stream_head()).chain(slow.into_iter().flatten()).collect();
     assert_eq!(outcome(&Upstream::new(script).await.backend(), request(true)).await.unwrap(), hello());
 }
@@ -184,7 +184,12 @@ async fn an_answer_is_complete_when_its_reason_is_known() {
 async fn an_event_without_end_is_cut_off() {
     let piece = Act::Say("x".repeat(1 << 20));
     let script = [vec![stream_head(), event(HELLO), Act::Say("data: ".into())], vec![piece; 6]].concat();
-    breaks(script, "hel", &Kind::UpstreamStream).await;
+    let upstream = Upstream::new(script).await;
+    let deadlines = Deadlines { idle: Duration::from_secs(60), ..upstream.config().deadlines };
+    let backend = OpenAi::new(Config { deadlines, ..upstream.config() }).unwrap();
+    let generation = backend.generate(Arc::new(request(true))).await.unwrap();
+    let fault = all(generation).await.pop().unwrap().expect_err("the last is a fault");
+    assert_eq!(fault.kind(), &Kind::UpstreamStream, "{fault:?}");
 }
 
 #[tokio::test]
@@ -192,7 +197,7 @@ async fn a_whole_answer_without_end_is_cut_off() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
     let script = [vec![Act::Say(head.into())], vec![Act::Say(" ".repeat(1 << 20)); 40]].concat();
     let upstream = Upstream::new(script).await;
-    let deadlines = Deadlines { whole: Duration::from_secs(20), ..upstream.config().deadlines };
+    let deadlines = Deadlines { whole: Duration::from_secs(60), ..upstream.config().deadlines };
     let backend = OpenAi::new(Config { deadlines, ..upstream.config() }).unwrap();
     let fault = outcome(&backend, request(false)).await.unwrap_err();
     assert_eq!(fault.kind(), &UPSTREAM, "{fault:?}");
