@@ -45,10 +45,14 @@ fn run(arguments: &Arguments, binary: &Path) -> Result<ExitCode, String> {
         }));
     }
     // The last trial, because trials run in this order.
+    let running = Arc::clone(&server);
     let stop = move || {
-        let server = server.lock().map_err(|error| error.to_string())?.take();
+        let server = running.lock().map_err(|error| error.to_string())?.take();
         Ok(server.map_or(Ok(()), Server::stop)?)
     };
     trials.push(Trial::test("outcrop::drains_and_stops_when_it_is_told", stop));
-    Ok(libtest_mimic::run(arguments, trials).exit_code())
+    let conclusion = libtest_mimic::run(arguments, trials);
+    // It is kept until here, because a filter drops the trial that would have stopped it.
+    drop(server);
+    Ok(conclusion.exit_code())
 }
