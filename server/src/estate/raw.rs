@@ -61,12 +61,13 @@ type Member<T, V> = (&'static str, fn(&mut T) -> &mut V);
 type Set<T, V, S> = Vec<(fn(&mut T) -> &mut V, S)>;
 
 /// What `takes` can say of a provider's dialect.
-const TAKES: [Member<Dialect, bool>; 11] = [
+const TAKES: [Member<Dialect, bool>; 12] = [
     ("top_k", |d| &mut d.top_k),
     ("seed", |d| &mut d.seed),
     ("penalties", |d| &mut d.penalties),
     ("schemas", |d| &mut d.schemas),
     ("parallel_tools", |d| &mut d.parallel_tools),
+    ("required_tools", |d| &mut d.required_tools),
     ("reasoning", |d| &mut d.reasoning),
     ("stream_usage", |d| &mut d.stream_usage),
     ("effort", |d| &mut d.effort),

@@ -115,16 +115,21 @@ fn deployment(
 }
 
 /// The dialects by name, the usual one first, each with the way of counting that its servers have.
-const DIALECTS: [(&str, (Dialect, Counter)); 5] = [
+const DIALECTS: [(&str, (Dialect, Counter)); 6] = [
     ("vllm", (Dialect::VLLM, Counter::Vllm)),
     ("llama.cpp", (Dialect::LLAMA_CPP, Counter::LlamaCpp)),
     ("llama-cpp-python", (Dialect::LLAMA_CPP_PYTHON, Counter::None)),
     ("ollama", (Dialect::OLLAMA, Counter::None)),
     ("openai", (Dialect::OPENAI, Counter::None)),
+    ("outcrop", (Dialect::OUTCROP, Counter::Outcrop)),
 ];
 
-const COUNTERS: [(&str, Counter); 3] =
-    [("none", Counter::None), ("vllm", Counter::Vllm), ("llama.cpp", Counter::LlamaCpp)];
+const COUNTERS: [(&str, Counter); 4] = [
+    ("none", Counter::None),
+    ("vllm", Counter::Vllm),
+    ("llama.cpp", Counter::LlamaCpp),
+    ("outcrop", Counter::Outcrop),
+];
 
 fn one_of<T: Copy>(
     sheet: &Sheet<'_>,

@@ -122,4 +122,12 @@ async fn tokens_are_counted_where_the_server_can() {
     assert_eq!(backend.count(&request(true)).await.unwrap(), 3);
     let heads: Vec<_> = upstream.seen.lock().unwrap().iter().map(|(head, _)| head[..20].to_owned()).collect();
     assert_eq!(heads, ["POST /apply-template", "POST /tokenize HTTP/"]);
+
+    let upstream = Upstream::new(response("200 OK", "application/json", r#"{"inputTokens":7}"#)).await;
+    let config =
+        Config { counter: Counter::Outcrop, upstream_model: "up/wise-v1:0".into(), ..upstream.config() };
+    assert_eq!(OpenAi::new(config).unwrap().count(&request(true)).await.unwrap(), 7);
+    let head = upstream.seen.lock().unwrap()[0].0.clone();
+    assert!(head.starts_with("POST /model/up%2Fwise-v1%3A0/count-tokens "), "{head}");
+    assert!(upstream.body()["input"]["invokeModel"]["body"].is_string());
 }

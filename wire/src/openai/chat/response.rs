@@ -24,6 +24,9 @@ struct Choice<'a> {
     message: Said<'a>,
     logprobs: (),
     finish_reason: &'static str,
+    /// The stop sequence that was met: a word of vLLM's, where this format has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_reason: Option<&'a str>,
 }
 
 /// What was said: all of it, or the next piece.
@@ -89,6 +92,7 @@ impl<'a> Whole<'a> {
                 message: Said::all(&answer.content),
                 logprobs: (),
                 finish_reason: finish_reason(answer.finish.reason),
+                stop_reason: answer.finish.stop_sequence.as_deref(),
             }],
             usage: ChatUsage::of(&answer.finish.usage),
             service_tier: service_tier.map(tier),

@@ -50,6 +50,8 @@ struct Choice<'a> {
     delta: Said<'a>,
     logprobs: (),
     finish_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_reason: Option<&'a str>,
 }
 
 impl Completion {
@@ -80,7 +82,11 @@ impl Completion {
 
     fn say(&mut self, delta: Said<'_>, sink: &mut impl Sink) {
         self.open(sink);
-        self.emit(&[Choice { index: 0, delta, logprobs: (), finish_reason: None }], None, sink);
+        self.emit(
+            &[Choice { index: 0, delta, logprobs: (), finish_reason: None, stop_reason: None }],
+            None,
+            sink,
+        );
     }
 
     /// The first chunk says who speaks.
@@ -92,7 +98,11 @@ impl Completion {
                 refusal: Text::Null(()),
                 ..Said::default()
             };
-            self.emit(&[Choice { index: 0, delta, logprobs: (), finish_reason: None }], None, sink);
+            self.emit(
+                &[Choice { index: 0, delta, logprobs: (), finish_reason: None, stop_reason: None }],
+                None,
+                sink,
+            );
         }
     }
 
@@ -165,6 +175,7 @@ impl Native for Completion {
             delta: Said::default(),
             logprobs: (),
             finish_reason: Some(finish_reason(finish.reason)),
+            stop_reason: finish.stop_sequence.as_deref(),
         };
         self.emit(&[last], None, sink);
         if self.include_usage {

@@ -1,3 +1,5 @@
+use canon::{OutputFormat, Request, ToolChoice};
+
 /// What a server of this format takes beyond what all of them do. A vendor is one of these values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
@@ -13,6 +15,8 @@ pub struct Dialect {
     pub schemas: bool,
     /// It takes `parallel_tool_calls`.
     pub parallel_tools: bool,
+    /// It takes `tool_choice` of `required`. One that does not is told `auto` too, which is the usual elsewhere.
+    pub required_tools: bool,
     /// It takes `reasoning_content` of earlier turns.
     pub reasoning: bool,
     /// It takes `stream_options.include_usage`.
@@ -46,6 +50,7 @@ impl Dialect {
         penalties: true,
         schemas: true,
         parallel_tools: true,
+        required_tools: true,
         reasoning: true,
         stream_usage: true,
         effort: true,
@@ -58,10 +63,16 @@ impl Dialect {
     /// <https://github.com/ggml-org/llama.cpp/tree/master/tools/server>
     pub const LLAMA_CPP: Self = Self { parallel_tools: false, effort: false, user: false, ..Self::VLLM };
 
-    /// The server that comes with llama.cpp's Python binding, as of 0.3.36: it takes no schema, and its streams never
-    /// say what they used. <https://llama-cpp-python.readthedocs.io/en/latest/server/>
-    pub const LLAMA_CPP_PYTHON: Self =
-        Self { schemas: false, reasoning: false, stream_usage: false, ..Self::LLAMA_CPP };
+    /// The server that comes with llama.cpp's Python binding, as of 0.3.36: it takes no schema, its streams never say
+    /// what they used, and `required` it either ignores or fails at, by the chat format that it was started with.
+    /// <https://llama-cpp-python.readthedocs.io/en/latest/server/>
+    pub const LLAMA_CPP_PYTHON: Self = Self {
+        schemas: false,
+        required_tools: false,
+        reasoning: false,
+        stream_usage: false,
+        ..Self::LLAMA_CPP
+    };
 
     /// Ollama. <https://docs.ollama.com/api/openai-compatibility>
     pub const OLLAMA: Self =
@@ -76,4 +87,19 @@ impl Dialect {
         metadata: true,
         ..Self::VLLM
     };
+
+    /// Another Outcrop. What its own model cannot do it refuses by name.
+    pub const OUTCROP: Self = Self { tier: true, metadata: true, ..Self::VLLM };
+
+    /// Whether the instructions of a request in this format can be passed on as they are. Where they cannot,
+    /// [`super::encode`] says them in another way, or refuses them: the server itself would drop some in silence.
+    #[must_use]
+    pub fn says(&self, request: &Request) -> bool {
+        let tools = &request.tools;
+        let schema = matches!(request.output, OutputFormat::JsonSchema { .. });
+        let told = matches!(tools.choice, ToolChoice::Named(_) | ToolChoice::None);
+        (self.schemas || !schema)
+            && (self.parallel_tools || tools.parallel != Some(false))
+            && (self.required_tools || told || tools.list.is_empty())
+    }
 }

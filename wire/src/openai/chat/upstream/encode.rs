@@ -126,7 +126,7 @@ pub fn encode(request: &Request, model: &str, dialect: &Dialect) -> Result<Vec<u
         frequency_penalty: taken("frequency_penalty", sampling.frequency_penalty, dialect.penalties)?,
         stop: &sampling.stop,
         tools: offers(tools)?,
-        tool_choice: choice(tools),
+        tool_choice: choice(tools, dialect)?,
         parallel_tool_calls: parallel(tools, dialect)?,
         response_format: shape(&request.output, dialect)?,
         reasoning_effort: hints.effort.filter(|_| dialect.effort).map(effort),
@@ -166,14 +166,23 @@ fn offers(tools: &Tools) -> Result<Vec<Offer<'_>>, Fault> {
         .collect()
 }
 
-fn choice(tools: &Tools) -> Option<Choice<'_>> {
-    match &tools.choice {
-        _ if tools.list.is_empty() => None,
-        ToolChoice::Auto => None,
-        ToolChoice::Any => Some(Choice::Mode("required")),
-        ToolChoice::None => Some(Choice::Mode("none")),
-        ToolChoice::Named(name) => Some(Choice::Named { kind: "function", function: Name { name } }),
-    }
+fn choice<'a>(tools: &'a Tools, dialect: &Dialect) -> Result<Option<Choice<'a>>, Fault> {
+    let named = |name| Choice::Named { kind: "function", function: Name { name } };
+    Ok(match (&tools.choice, tools.list.as_slice()) {
+        (_, []) => None,
+        (ToolChoice::Auto, _) => (!dialect.required_tools).then_some(Choice::Mode("auto")),
+        (ToolChoice::Any, _) if dialect.required_tools => Some(Choice::Mode("required")),
+        // That one of one must be called can be said in another way.
+        (ToolChoice::Any, [tool]) => Some(named(&tool.name)),
+        (ToolChoice::Any, _) => {
+            return Err(Fault::unsupported(
+                "tool_choice",
+                "the server behind this model cannot be made to call one of several tools; name the one",
+            ));
+        }
+        (ToolChoice::None, _) => Some(Choice::Mode("none")),
+        (ToolChoice::Named(name), _) => Some(named(name)),
+    })
 }
 
 /// That calls may be parallel is every server's habit; that they may not must be said.

@@ -232,14 +232,14 @@ impl Stream {
             (Some(name), _) => {
                 let id = call_id(call.id, self.calls);
                 self.calls += 1;
-                self.deltas += 1;
                 self.start(Open::Call(call.index), BlockKind::ToolUse { id, name }, out)
             }
             (None, Some((index, Open::Call(_)))) if continues || call.index.is_none() => index,
             (None, _) => return Err(broken(&"a piece of a tool call belongs to no call that is open")),
         };
+        // A piece that brings both the name and the first of the arguments is one.
+        self.deltas += 1;
         if let Some(fragment) = arguments.filter(|fragment| !fragment.is_empty()) {
-            self.deltas += 1;
             out.push(Event::ToolInput { index, fragment });
         }
         Ok(())

@@ -1,6 +1,6 @@
 use canon::{
     Content, Event, Fold, Json, Media, MediaKind, Message, ModelId, OutputFormat, Request, Role, StopReason,
-    ToolOutcome, Usage,
+    ToolChoice, ToolOutcome, Usage,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -58,6 +58,59 @@ fn what_a_dialect_cannot_say_is_refused_by_name() {
         request.messages.push(Message { role: Role::Assistant, content });
     };
     check(thought, &none, "messages[1]");
+}
+
+#[test]
+fn a_server_that_cannot_be_told_to_call_any_tool_is_told_which() {
+    let tool = |name: &str| canon::Tool {
+        name: name.into(),
+        description: None,
+        schema: Json::from_text("{}"),
+        strict: false,
+    };
+    let python = Dialect::LLAMA_CPP_PYTHON;
+    let asked = |choice: ToolChoice, names: &[&str]| {
+        let list = names.iter().map(|name| tool(name)).collect();
+        Request { tools: canon::Tools { list, choice, parallel: None }, ..request() }
+    };
+    let named = json!({"type": "function", "function": {"name": "a"}});
+    let check = |request: &Request, dialect: &Dialect, choice: Value, says: bool| {
+        assert_eq!(body(request, dialect).get("tool_choice").cloned().unwrap_or_default(), choice);
+        assert_eq!(dialect.says(request), says);
+    };
+    check(&asked(ToolChoice::Any, &["a", "b"]), &Dialect::VLLM, json!("required"), true);
+    check(&asked(ToolChoice::Auto, &["a", "b"]), &Dialect::VLLM, Value::Null, true);
+    check(&asked(ToolChoice::Any, &["a"]), &python, named.clone(), false);
+    check(&asked(ToolChoice::Auto, &["a"]), &python, json!("auto"), false);
+    check(&asked(ToolChoice::Named("a".into()), &["a", "b"]), &python, named, true);
+    check(&asked(ToolChoice::None, &["a"]), &python, json!("none"), true);
+    check(&asked(ToolChoice::Any, &[]), &python, Value::Null, true);
+    let fault = encode(&asked(ToolChoice::Any, &["a", "b"]), "up", &python).unwrap_err();
+    assert_eq!(fault.kind(), &canon::Kind::Unsupported { field: "tool_choice".into() });
+}
+
+#[test]
+fn what_a_server_would_drop_is_not_passed_on_as_it_is() {
+    let mut single = request();
+    single.tools.parallel = Some(false);
+    assert!(Dialect::VLLM.says(&single) && !Dialect::LLAMA_CPP.says(&single));
+    let mut shaped = request();
+    let schema = Json::from_text("{}");
+    shaped.output = OutputFormat::JsonSchema { name: None, description: None, schema };
+    assert!(Dialect::LLAMA_CPP.says(&shaped) && !Dialect::LLAMA_CPP_PYTHON.says(&shaped));
+}
+
+#[test]
+fn a_piece_of_a_call_counts_as_one_delta() {
+    let mut stream = Stream::new();
+    let piece = |name: &str, arguments: &str| {
+        let call = json!({"index": 0, "id": "c", "function": {"name": name, "arguments": arguments}});
+        json!({"choices": [{"delta": {"tool_calls": [call]}}]}).to_string()
+    };
+    for (name, arguments) in [("f", "{"), ("f", "}"), ("f", "")] {
+        stream.push(&piece(name, arguments), &mut Vec::new()).unwrap();
+    }
+    assert_eq!(stream.deltas(), 3);
 }
 
 #[test]
