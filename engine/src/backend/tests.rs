@@ -121,7 +121,7 @@ fn an_answer_comes_as_it_is_made_and_ends_when_nobody_reads_it() {
     assert!(used.input > 0 && used.output > 0 && used.output < 1500, "{used:?}");
 }
 
-/// Three hundred answers at temperature 1 over ten schemas of growing difficulty, half of them forced calls.
+/// Three hundred answers at temperature 1 over ten schemas of growing difficulty, 105 of them forced calls.
 #[test]
 fn answers_that_are_held_to_a_schema_are_always_valid() {
     let Some(engine) = engine("three hundred answers") else { return };

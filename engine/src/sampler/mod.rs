@@ -17,8 +17,8 @@ const TOP_P: f32 = 0.9;
 /// A token is never sampled that is less than e^−20 times as likely as the likeliest (about two in a billion). Few
 /// tokens pass, so that most steps look at hundreds of tokens instead of the whole vocabulary.
 const LOG_ODDS_MIN: f32 = -20.0;
-/// The nucleus of top-p is first sought among so many tokens, then among eight times as many, and so on.
-const NUCLEUS_TOKENS: usize = 64;
+/// So many tokens are sorted as they are.
+const SORTED_TOKENS_MAX: usize = 64;
 
 /// Chooses tokens as a caller asked for them.
 ///
@@ -40,6 +40,8 @@ pub(crate) struct Sampler {
 struct Candidate {
     token: u32,
     logit: f32,
+    /// How likely it is, the likeliest being 1.
+    weight: f32,
 }
 
 impl Candidate {
@@ -85,51 +87,56 @@ impl Sampler {
         };
         let floor = best.logit + LOG_ODDS_MIN * temperature;
         self.candidates.clear();
-        let all = (0_u32..).zip(logits).map(|(token, &logit)| Candidate { token, logit });
-        self.candidates.extend(all.filter(|c| c.logit >= floor && c.logit > f32::NEG_INFINITY));
+        let all = (0_u32..).zip(logits).filter(|&(_, &logit)| logit >= floor && logit > f32::NEG_INFINITY);
+        self.candidates.extend(all.map(|(token, &logit)| {
+            let weight = ((logit - best.logit) / temperature).exp();
+            Candidate { token, logit, weight }
+        }));
         if self.top_k > 0 && self.top_k < self.candidates.len() {
             self.candidates.select_nth_unstable_by(self.top_k - 1, Candidate::order);
             self.candidates.truncate(self.top_k);
         }
-        let weight = |c: &Candidate| f64::from(((c.logit - best.logit) / temperature).exp());
-        let mut total: f64 = self.candidates.iter().map(weight).sum();
+        let mut total: f64 = self.candidates.iter().map(|c| f64::from(c.weight)).sum();
         if self.top_p < 1.0 {
-            total = self.nucleus(total * f64::from(self.top_p.max(0.0)), weight);
+            total = self.nucleus(total * f64::from(self.top_p.max(0.0)));
         }
         let mut left = self.random.unit() * total;
         let chosen = self.candidates.iter().find(|c| {
-            left -= weight(c);
+            left -= f64::from(c.weight);
             left < 0.0
         });
         // Rounding may leave a crumb after the last.
         chosen.or(self.candidates.last()).map(|c| c.token)
     }
 
-    /// Keeps the fewest candidates whose weights reach `goal`, likeliest first, and gives their weight.
-    fn nucleus(&mut self, goal: f64, weight: impl Fn(&Candidate) -> f64) -> f64 {
-        let mut size = NUCLEUS_TOKENS;
-        loop {
-            let count = self.candidates.len();
-            if size < count {
-                self.candidates.select_nth_unstable_by(size, Candidate::order);
+    /// Keeps the fewest candidates whose weights reach `goal`, likeliest first, and gives their weight. Halves the
+    /// stretch in which the last of them lies until it is short enough to sort, so that nothing else is sorted.
+    fn nucleus(&mut self, goal: f64) -> f64 {
+        let sum = |some: &[Candidate]| some.iter().map(|c| f64::from(c.weight)).sum::<f64>();
+        let (mut start, mut total) = (0, 0.0);
+        let mut open = &mut *self.candidates;
+        while open.len() > SORTED_TOKENS_MAX {
+            let middle = open.len() / 2;
+            open.select_nth_unstable_by(middle, Candidate::order);
+            let (likelier, others) = open.split_at_mut(middle);
+            let half = sum(likelier);
+            if total + half >= goal {
+                open = likelier;
+            } else {
+                total += half;
+                start += middle;
+                open = others;
             }
-            let head = self.candidates.get_mut(..size.min(count)).unwrap_or_default();
-            head.sort_unstable_by(Candidate::order);
-            let mut total = 0.0;
-            let enough = head.iter().position(|c| {
-                total += weight(c);
-                total >= goal
-            });
-            match enough {
-                Some(last) => self.candidates.truncate(last + 1),
-                None if size < count => {
-                    size = size.saturating_mul(8);
-                    continue;
-                }
-                None => {}
-            }
-            return total;
         }
+        open.sort_unstable_by(Candidate::order);
+        let last = open.iter().position(|c| {
+            total += f64::from(c.weight);
+            total >= goal
+        });
+        if let Some(last) = last {
+            self.candidates.truncate(start + last + 1);
+        }
+        total
     }
 
     /// Notes a token of the answer.
@@ -143,13 +150,20 @@ impl Sampler {
 
 /// The likeliest token; of equals, the lowest.
 fn likeliest(logits: &[f32]) -> Option<Candidate> {
-    // Comparing with a number that is not one is false, so such logits are passed over.
-    let top =
-        logits.iter().copied().fold(f32::NEG_INFINITY, |top, logit| if logit > top { logit } else { top });
+    // Comparing with a number that is not one is false, so such logits are passed over. In lanes, so that the
+    // comparisons do not wait for one another.
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in logits.chunks(lanes.len()) {
+        for (top, &logit) in lanes.iter_mut().zip(chunk) {
+            *top = if logit > *top { logit } else { *top };
+        }
+    }
+    let top = lanes.into_iter().fold(f32::NEG_INFINITY, f32::max);
     if top == f32::NEG_INFINITY {
         return None;
     }
-    (0_u32..).zip(logits).find(|&(_, &logit)| logit == top).map(|(token, &logit)| Candidate { token, logit })
+    let (token, &logit) = (0_u32..).zip(logits).find(|&(_, &logit)| logit == top)?;
+    Some(Candidate { token, logit, weight: 1.0 })
 }
 
 #[cfg(test)]
