@@ -188,6 +188,8 @@ pub enum Format {
     OpenaiResponses,
     /// Amazon Nova's body for InvokeModel.
     Nova,
+    /// Amazon Titan Text's body for InvokeModel.
+    Titan,
     /// Meta Llama's body for InvokeModel.
     Llama,
     /// Mistral's text body for InvokeModel.
@@ -204,6 +206,7 @@ impl Format {
             Self::OpenaiChat => "openai-chat",
             Self::OpenaiResponses => "openai-responses",
             Self::Nova => "nova",
+            Self::Titan => "titan",
             Self::Llama => "llama",
             Self::Mistral => "mistral",
         }

@@ -46,6 +46,10 @@ def nova(text=QUESTION, tokens=24):
     }
 
 
+def titan(text=QUESTION, tokens=24):
+    return {"inputText": f"User: {text}\nBot:", "textGenerationConfig": {"maxTokenCount": tokens, "temperature": 0}}
+
+
 def openai(text=QUESTION, tokens=24, **more):
     return {"messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0, **more}
 
@@ -123,6 +127,20 @@ def mistrals_body_is_answered_and_streamed():
 
 
 @strict_case
+def titans_body_is_answered_and_streamed():
+    answer, _ = invoke(titan())
+    (result,) = answer["results"]
+    assert result["outputText"].strip() and result["completionReason"] in ("FINISH", "LENGTH"), answer
+    assert answer["inputTextTokenCount"] > 0 and result["tokenCount"] > 0, answer
+    chunks, _ = stream(titan())
+    equal("".join(chunk["outputText"] for chunk in chunks), result["outputText"], "text")
+    equal([chunk["completionReason"] for chunk in chunks if chunk["completionReason"]], [result["completionReason"]])
+    equal(chunks[-1]["totalOutputTextTokenCount"], result["tokenCount"], "tokens")
+    counts = [chunk["inputTextTokenCount"] for chunk in chunks if chunk["inputTextTokenCount"] is not None]
+    equal(counts, [answer["inputTextTokenCount"]], "the prompt's tokens")
+
+
+@strict_case
 def openais_body_is_answered_and_streamed():
     answer, _ = invoke(openai())
     text = answer["choices"][0]["message"]["content"]
@@ -137,8 +155,9 @@ def one_conversation_costs_the_same_in_every_shape():
     cost = runtime().converse(**converse(QUESTION))["usage"]["inputTokens"]
     equal(invoke(anthropic())[0]["usage"]["input_tokens"], cost, "Anthropic")
     equal(invoke(nova())[0]["usage"]["inputTokens"], cost, "Nova")
+    equal(invoke(titan())[0]["inputTextTokenCount"], cost, "Titan")
     equal(invoke(openai())[0]["usage"]["prompt_tokens"], cost, "OpenAI")
-    for body in (anthropic(), nova(), openai()):
+    for body in (anthropic(), nova(), titan(), openai()):
         counted = runtime().count_tokens(modelId=MODEL, input={"invokeModel": {"body": json.dumps(body)}})
         equal(counted["inputTokens"], cost, "counted")
 

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `anthropic_version` | Anthropic Messages |
 //! | `schemaVersion` or `inferenceConfig` | Amazon Nova |
+//! | `inputText` | Amazon Titan Text |
 //! | `prompt`, and `max_gen_len` or `images` | Meta Llama |
 //! | `prompt`, and `max_tokens`, `stop` or `top_k` | Mistral's text completion |
 //! | `prompt` alone | Mistral's if the model's name says `mistral`, else Llama's |
@@ -27,6 +28,7 @@ mod headers;
 mod llama;
 mod mistral;
 mod prompt;
+mod titan;
 
 use bytes::Bytes;
 use canon::{Fault, Request};
@@ -50,6 +52,7 @@ pub fn decode(model: &str, stream: bool, headers: &Headers<'_>, body: &Bytes) ->
     let mut exchange = match Words::of(model, body)? {
         Words::Anthropic => chunked(anthropic::decode_for(model, stream, body)?, echo),
         Words::Nova => chunked(nova::decode(model, stream, body)?, echo),
+        Words::Titan => chunked(titan::decode(model, stream, body)?, echo),
         Words::Llama => chunked(llama::decode(model, stream, body)?, echo),
         Words::Mistral => chunked(mistral::decode(model, stream, body)?, echo),
         Words::OpenaiChat => chunked(openai::chat::decode_for(model, stream, body)?, echo),
@@ -67,6 +70,7 @@ fn chunked<N: Native + 'static>((request, native): (Request, N), echo: headers::
 enum Words {
     Anthropic,
     Nova,
+    Titan,
     Llama,
     Mistral,
     OpenaiChat,
@@ -80,6 +84,8 @@ struct Signs<'a> {
     schema_version: Option<IgnoredAny>,
     #[serde(rename = "inferenceConfig")]
     inference_config: Option<IgnoredAny>,
+    #[serde(rename = "inputText")]
+    input_text: Option<IgnoredAny>,
     prompt: Option<IgnoredAny>,
     max_gen_len: Option<IgnoredAny>,
     images: Option<IgnoredAny>,
@@ -104,6 +110,8 @@ impl Words {
             Ok(Self::Anthropic)
         } else if signs.schema_version.is_some() || signs.inference_config.is_some() {
             Ok(Self::Nova)
+        } else if signs.input_text.is_some() {
+            Ok(Self::Titan)
         } else if signs.prompt.is_some() {
             Ok(Self::of_prompt(model, &signs))
         } else if let Some(messages) = signs.messages {
@@ -111,7 +119,7 @@ impl Words {
         } else {
             Err(Fault::malformed(
                 "",
-                "The body is in no format that is known here: it has neither messages nor a prompt.",
+                "The body is in no format that is known here: it has neither messages nor a prompt nor inputText.",
             ))
         }
     }

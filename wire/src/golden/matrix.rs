@@ -102,6 +102,7 @@ fn formats() -> Vec<Format> {
         },
         Format { name: "invoke-openai", request: ("openai-chat", same), decode: invoked, client: None },
         Format { name: "nova", request: ("nova", same), decode: invoked, client: None },
+        Format { name: "titan", request: ("titan", same), decode: invoked, client: None },
         Format { name: "llama", request: ("llama", same), decode: invoked, client: None },
         Format { name: "mistral", request: ("mistral", same), decode: invoked, client: None },
     ]
@@ -155,11 +156,12 @@ fn said(client: &Client, refused: &mut String) -> Vec<u8> {
 }
 
 /// Members that one format has and others have not.
-const FOREIGN: [(&str, &str); 14] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("system", r#"[{"type":"text","text":"Be brief."}]"#),
     ("tools", "[]"),
     ("toolConfig", "{}"),
     ("images", "[]"),
+    ("textGenerationConfig", "{}"),
     ("seed", "7"),
     ("top_k", "40"),
     ("stop", r#"["END"]"#),

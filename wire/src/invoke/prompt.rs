@@ -1,4 +1,4 @@
-//! Raw prompts, as Llama's and Mistral's bodies have them.
+//! Raw prompts, as Llama's and Mistral's bodies have them, and what Titan's shares with those.
 //!
 //! In Bedrock such a prompt is the model's input to the letter, with the vendor's markers around the turns. Here the
 //! model behind it may be another, whose markers differ, so the turns are read back out of the prompt and the model's
@@ -33,8 +33,13 @@ const HEADED: [Headed; 2] = [
 
 /// A request that says what `prompt` says.
 pub(super) fn request(model: &str, prompt: &str) -> Result<Request, Fault> {
+    of_turns(model, "prompt", turns(prompt)?)
+}
+
+/// A request that says `turns`, which stood in `member` of the body.
+pub(super) fn of_turns(model: &str, member: &str, turns: Vec<(Role, &str)>) -> Result<Request, Fault> {
     let mut request = Request::new(ModelId::new(model));
-    for (role, text) in turns(prompt)? {
+    for (role, text) in turns {
         let content = Content::Text(text.to_owned());
         match role {
             Role::System => request.system.push(content),
@@ -42,7 +47,7 @@ pub(super) fn request(model: &str, prompt: &str) -> Result<Request, Fault> {
         }
     }
     if request.messages.is_empty() {
-        return Err(Fault::malformed("prompt", "must say something in the user's name"));
+        return Err(Fault::malformed(member, "must say something in the user's name"));
     }
     Ok(request)
 }
@@ -60,8 +65,12 @@ fn turns(prompt: &str) -> Result<Vec<(Role, &str)>, Fault> {
     {
         return Ok(bracketed(bare));
     }
-    let text = if marked { bare } else { prompt };
-    Ok(if text.trim().is_empty() { Vec::new() } else { vec![(Role::User, text)] })
+    Ok(to_the_letter(if marked { bare } else { prompt }))
+}
+
+/// One message of the user's, if it says anything.
+pub(super) fn to_the_letter(text: &str) -> Vec<(Role, &str)> {
+    if text.trim().is_empty() { Vec::new() } else { vec![(Role::User, text)] }
 }
 
 fn headed<'a>(prompt: &'a str, template: &Headed) -> Result<Vec<(Role, &'a str)>, Fault> {

@@ -30,10 +30,14 @@ fn fault(body: &str) -> Fault {
 
 const LLAMA: &str = r#"{"prompt":"hi","max_gen_len":8}"#;
 const MISTRAL: &str = r#"{"prompt":"hi","max_tokens":8}"#;
+const TITAN: &str = r#"{"inputText":"hi","textGenerationConfig":{"maxTokenCount":8}}"#;
 const NOVA: &str =
     r#"{"schemaVersion":"messages-v1","messages":[{"role":"user","content":[{"text":"hi"}]}]}"#;
 const ANTHROPIC: &str = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":8,"messages":[{"role":"user","content":"hi"}]}"#;
 const OPENAI: &str = r#"{"max_completion_tokens":8,"messages":[{"role":"user","content":"hi"}]}"#;
+
+/// One of each format.
+const BODIES: [&str; 6] = [LLAMA, MISTRAL, TITAN, NOVA, ANTHROPIC, OPENAI];
 
 #[test]
 fn the_body_says_whose_words_it_is_in() {
@@ -51,6 +55,9 @@ fn the_body_says_whose_words_it_is_in() {
         (MODEL, format!(r#"{{{plain},"inferenceConfig":{{}}}}"#), Words::Nova),
         (MODEL, LLAMA.to_owned(), Words::Llama),
         (MODEL, MISTRAL.to_owned(), Words::Mistral),
+        (MODEL, TITAN.to_owned(), Words::Titan),
+        (MODEL, r#"{"inputText":"hi"}"#.to_owned(), Words::Titan),
+        (MODEL, r#"{"inputText":"hi","prompt":"hi"}"#.to_owned(), Words::Titan),
         (MODEL, r#"{"prompt":"hi","temperature":0}"#.to_owned(), Words::Llama),
         ("mistral.x", r#"{"prompt":"hi","temperature":0}"#.to_owned(), Words::Mistral),
         (MODEL, OPENAI.to_owned(), Words::OpenaiChat),
@@ -63,7 +70,7 @@ fn the_body_says_whose_words_it_is_in() {
     ] {
         assert_eq!(Words::of(model, body.as_bytes()).expect("known"), words, "{body}");
     }
-    for body in ["{}", r#"{"inputText":"hi"}"#, "[]", "", "{"] {
+    for body in ["{}", r#"{"inputText":null}"#, "[]", "", "{"] {
         assert_eq!(fault(body).kind().code(), "malformed", "{body}");
     }
 }
@@ -73,6 +80,9 @@ fn every_format_refuses_what_it_does_not_know_by_name() {
     for (body, field) in [
         (LLAMA.replace('{', r#"{"logit_bias":1,"#), "logit_bias"),
         (MISTRAL.replace('{', r#"{"n":1,"#), "n"),
+        (TITAN.replacen('{', r#"{"prompt":"hi","#, 1), "prompt"),
+        (TITAN.replace("max", "min"), "textGenerationConfig.minTokenCount"),
+        (r#"{"inputText":"hi","dimensions":256}"#.to_owned(), "dimensions"),
         (NOVA.replacen('{', r#"{"guardrail":1,"#, 1), "guardrail"),
         (ANTHROPIC.replacen('{', r#"{"guardrail":1,"#, 1), "guardrail"),
         (OPENAI.replacen('{', r#"{"guardrail":1,"#, 1), "guardrail"),
@@ -87,6 +97,21 @@ fn every_format_refuses_what_it_does_not_know_by_name() {
             r#"{"prompt":"hi","max_tokens":8,"stop":[""]}"#,
             "stop: must be at most 10 texts that are not empty",
         ),
+        (
+            r#"{"inputText":"hi","textGenerationConfig":{"topP":2}}"#,
+            "textGenerationConfig.topP: must be between 0 and 1",
+        ),
+        (
+            r#"{"inputText":"hi","textGenerationConfig":{"maxTokenCount":0}}"#,
+            "textGenerationConfig.maxTokenCount: must be at least 1",
+        ),
+        (
+            r#"{"inputText":"hi","textGenerationConfig":{"stopSequences":[""]}}"#,
+            "textGenerationConfig.stopSequences: must be at most 2500 texts that are not empty",
+        ),
+        (r#"{"inputText":"hi","textGenerationConfig":[0.5]}"#, "textGenerationConfig: expected an object"),
+        (r#"{"inputText":7}"#, "inputText: expected a string"),
+        (r#"{"inputText":"User: \nBot:"}"#, "inputText: must say something in the user's name"),
         (r#"{"prompt":" ","max_gen_len":8}"#, "prompt: must say something in the user's name"),
     ] {
         assert_eq!(fault(body).message(), message);
@@ -135,6 +160,36 @@ fn prompts_are_read_back_into_turns() {
     assert_eq!(*fault(tool).kind(), Kind::Unsupported { field: "prompt".into() });
 }
 
+#[test]
+fn the_convention_of_user_and_bot_is_read_back_into_turns() {
+    fn check(text: &str, system: &[&str], turns: &[(Role, &str)]) {
+        let body = serde_json::json!({"inputText": text}).to_string();
+        let request = exchange(&body).request;
+        let text = |text: &&str| Content::Text((*text).to_owned());
+        assert_eq!(request.system, system.iter().map(text).collect::<Vec<_>>(), "{body}");
+        let message = |(role, words): &(Role, &str)| Message { role: *role, content: vec![text(words)] };
+        assert_eq!(request.messages, turns.iter().map(message).collect::<Vec<_>>(), "{body}");
+    }
+    use Role::{Assistant, User};
+    // "To generate responses in a conversational style, submit the prompt by using the following format".
+    check("User: Hi\nBot:", &[], &[(User, "Hi")]);
+    check("User: Hi\nBot: Hello\nUser: Bye\nBot:", &[], &[(User, "Hi"), (Assistant, "Hello"), (User, "Bye")]);
+    check("\n\nUser: Hi\r\nthere\r\n\r\nBot: ", &[], &[(User, "Hi\r\nthere")]);
+    check("Be brief.\n\nUser: Hi\n\nBot:", &["Be brief."], &[(User, "Hi")]);
+    check("User: As JSON\nBot: {\"a", &[], &[(User, "As JSON"), (Assistant, "{\"a")]);
+    check("User: Hi\nBot: Hello\nUser: Bye", &[], &[(User, "Hi"), (Assistant, "Hello"), (User, "Bye")]);
+    check("User: What does\nUser: mean?\nBot:", &[], &[(User, "What does\nUser: mean?")]);
+    for letter in [
+        " to the letter \n",
+        "User: nobody is asked to answer",
+        "User: on one line Bot:",
+        "Who speaks first?\nUser: Hi\nBot: Hello",
+        "Bot:",
+    ] {
+        check(letter, &[], &[(User, letter)]);
+    }
+}
+
 /// The native documents of a stream of `body`'s format.
 fn stream(body: &str, parts: &[Part]) -> Vec<Value> {
     let mut encoder = exchange(body).encoder;
@@ -150,8 +205,13 @@ fn stream(body: &str, parts: &[Part]) -> Vec<Value> {
             event => encoder.event(&event, &mut out),
         }
     }
+    documents(&out)
+}
+
+/// What the frames of a stream carry.
+fn documents(stream: &[u8]) -> Vec<Value> {
     let mut decoder = Decoder::default();
-    decoder.push(&out);
+    decoder.push(stream);
     let mut documents = Vec::new();
     while let Some(frame) = decoder.next().expect("frames") {
         assert_eq!(
@@ -168,7 +228,7 @@ fn stream(body: &str, parts: &[Part]) -> Vec<Value> {
 
 #[test]
 fn only_the_last_chunk_carries_the_metrics() {
-    for body in [LLAMA, MISTRAL, NOVA, ANTHROPIC, OPENAI] {
+    for body in BODIES {
         let documents = stream(body, &[]);
         let (last, others) = documents.split_last().expect("chunks");
         let metrics = &last["amazon-bedrock-invocationMetrics"];
@@ -189,6 +249,7 @@ fn streams_are_in_the_words_of_the_body() {
     let words = "It will rain.";
     assert_eq!(joined(&stream(LLAMA, &[]), "/generation"), words);
     assert_eq!(joined(&stream(MISTRAL, &[]), "/outputs/0/text"), words);
+    assert_eq!(joined(&stream(TITAN, &[]), "/outputText"), words);
     assert_eq!(joined(&stream(NOVA, &[]), "/contentBlockDelta/delta/text"), words);
     assert_eq!(joined(&stream(ANTHROPIC, &[]), "/delta/text"), words);
     assert_eq!(joined(&stream(OPENAI, &[]), "/choices/0/delta/content"), words);
@@ -200,8 +261,25 @@ fn streams_are_in_the_words_of_the_body() {
 }
 
 #[test]
+fn titan_says_once_how_long_the_prompt_is() {
+    let counts = |documents: &[Value]| {
+        documents.iter().map(|document| document["inputTextTokenCount"].as_u64()).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&stream(TITAN, &[])), [Some(163), None, None]);
+    let mut encoder = exchange(TITAN).encoder;
+    let mut out = BytesMut::new();
+    encoder.begin(&conversation::head(), &mut out);
+    let answer = conversation::answer(&[]);
+    encoder.event(&Event::Text { index: 0, text: "It".into() }, &mut out);
+    encoder.finish(&answer.finish, Duration::ZERO, &mut out);
+    let documents = documents(&out);
+    assert_eq!(counts(&documents), [None, Some(163)]);
+    assert_eq!(documents[1]["totalOutputTextTokenCount"], 25);
+}
+
+#[test]
 fn a_whole_answer_has_its_counts_in_headers() {
-    for body in [LLAMA, MISTRAL, NOVA, ANTHROPIC, OPENAI] {
+    for body in BODIES {
         let headers = Headers { service_tier: Some("flex"), performance_latency: Some("standard"), ..NONE };
         let mut exchange = decode(MODEL, false, &headers, &Bytes::from(body)).expect(body);
         let answer = conversation::answer(&[]);
@@ -230,6 +308,18 @@ fn stop_reasons_are_those_of_the_vendor() {
     assert_eq!(said(LLAMA, "/stop_reason"), Some("length".into()));
     assert_eq!(said(MISTRAL, "/outputs/0/stop_reason"), Some("length".into()));
     assert_eq!(said(NOVA, "/stopReason"), Some("max_tokens".into()));
+    for (reason, word) in [
+        (StopReason::EndTurn, "FINISH"),
+        (StopReason::ContextFull, "LENGTH"),
+        (StopReason::StopSequence, "STOP_CRITERIA_MET"),
+        (StopReason::ContentFiltered, "CONTENT_FILTERED"),
+    ] {
+        let mut answer = conversation::answer(&[]);
+        answer.finish.reason = reason;
+        let reply = exchange(TITAN).encoder.whole(&conversation::head(), &answer, Duration::ZERO);
+        let reply: Value = serde_json::from_slice(&reply.body).expect("json");
+        assert_eq!(reply["results"][0]["completionReason"], word);
+    }
 }
 
 #[test]
@@ -284,14 +374,16 @@ proptest! {
     #[test]
     fn arbitrary_bodies_never_panic(
         text in ".{0,80}",
-        which in 0_usize..5,
+        which in 0..BODIES.len(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
         drop(decode(MODEL, false, &NONE, &Bytes::from(text.clone())));
         let prompt = serde_json::json!({"prompt": format!("<s>[INST]{text}<|start_header_id|>"), "max_gen_len": 1});
         drop(decode(MODEL, false, &NONE, &Bytes::from(prompt.to_string())));
-        let mut body = [LLAMA, MISTRAL, NOVA, ANTHROPIC, OPENAI][which].as_bytes().to_vec();
+        let titan = serde_json::json!({"inputText": format!("{text}\nUser:{text}\nBot:{text}")});
+        drop(decode(MODEL, false, &NONE, &Bytes::from(titan.to_string())));
+        let mut body = BODIES[which].as_bytes().to_vec();
         let at = at.index(body.len());
         body[at] = byte;
         drop(decode(MODEL, true, &NONE, &Bytes::from(body)));
@@ -308,5 +400,29 @@ proptest! {
         let said = exchange(&body).request.messages;
         let texts = said.iter().map(|message| message.content.clone()).collect::<Vec<_>>();
         prop_assert_eq!(texts, turns.into_iter().map(|turn| vec![Content::Text(turn)]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_titan_conversation_survives_its_convention(
+        system in "([A-Z][a-z]{1,9}[.])?",
+        turns in proptest::collection::vec("[a-z☂:]{1,9}(\n[a-z ]{0,8}[a-z]){0,2}", 1..6),
+        awaits in any::<bool>(),
+    ) {
+        // After the user's turn the bot's name asks for an answer; the bot's own last turn is the answer's beginning.
+        let asks = turns.len() % 2 == 1;
+        prop_assume!(system.is_empty() || asks && awaits);
+        prop_assume!(turns.len() > 1 || awaits);
+        let mut text = system.clone();
+        for (index, turn) in turns.iter().enumerate() {
+            let name = if index % 2 == 0 { "User" } else { "Bot" };
+            text.push_str(&format!("\n\n{name}: {turn}"));
+        }
+        if asks && awaits {
+            text.push_str("\n\nBot:");
+        }
+        let request = exchange(&serde_json::json!({"inputText": text}).to_string()).request;
+        prop_assert_eq!(request.system.len(), usize::from(!system.is_empty()));
+        let said = request.messages.into_iter().map(|message| message.content).collect::<Vec<_>>();
+        prop_assert_eq!(said, turns.into_iter().map(|turn| vec![Content::Text(turn)]).collect::<Vec<_>>());
     }
 }
