@@ -2,7 +2,7 @@ use crate::key::{Key, KeyId};
 use crate::pattern::Pattern;
 use std::sync::Arc;
 
-/// Somebody who proved who they are. Only [`authenticate`](crate::authenticate) makes one.
+/// Somebody who proved who they are. Only [`authenticate`](crate::authenticate()) makes one.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The key that was used.

@@ -1,6 +1,6 @@
 //! Who is calling and what they may do.
 //!
-//! Two steps, each of which takes what the one before it made: [`authenticate`] turns what was presented into a
+//! Two steps, each of which takes what the one before it made: [`authenticate()`] turns what was presented into a
 //! [`Caller`], [`authorise`] turns a caller and what they ask for into a [`Permit`]. Neither a caller nor a permit can be
 //! made in any other way, so that holding one is the proof.
 //!

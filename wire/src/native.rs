@@ -2,7 +2,7 @@
 //!
 //! The same Anthropic, OpenAI, Nova, … documents travel in two ways: as server-sent events on their vendor's own
 //! surface, and inside the `chunk` frames of `InvokeModelWithResponseStream`. So a format writes documents into a
-//! [`Sink`], and one adapter for each framing, [`crate::sse::Sse`] and [`crate::invoke::Chunked`], is the
+//! [`Sink`], and one adapter for each framing, [`crate::sse::Sse`] and the `Chunked` of [`crate::invoke`], is the
 //! [`crate::Encoder`].
 
 use std::time::Duration;

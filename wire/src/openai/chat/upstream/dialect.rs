@@ -92,7 +92,7 @@ impl Dialect {
     pub const OUTCROP: Self = Self { tier: true, metadata: true, ..Self::VLLM };
 
     /// Whether the instructions of a request in this format can be passed on as they are. Where they cannot,
-    /// [`super::encode`] says them in another way, or refuses them: the server itself would drop some in silence.
+    /// [`super::encode()`] says them in another way, or refuses them: the server itself would drop some in silence.
     #[must_use]
     pub fn says(&self, request: &Request) -> bool {
         let tools = &request.tools;
