@@ -4,6 +4,7 @@
 mod answer;
 mod intake;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,16 @@ use bytes::Bytes;
 use canon::{Fault, Kind, ModelId, Request};
 use gateway::{Arrival, Gateway, Served};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use hyper::service::service_fn;
 use wire::fault::Surface;
 use wire::{AnswerHead, Encoder, Exchange, Reply};
 
 use crate::health::Health;
+use crate::listen::Answering;
 use crate::percent;
 use crate::route::{self, Operation, Style};
-pub(crate) use answer::Body;
+use answer::Body;
+pub(crate) use intake::BodyLimits;
 use intake::{Intake, Room};
 
 /// Headers that name a call in an answer: AWS's own, and the two that OpenAI's and Anthropic's clients show.
@@ -43,12 +47,21 @@ struct Call {
 type Answered = Result<Response<Body>, Fault>;
 
 impl Edge {
-    pub(crate) fn new(gateway: Arc<Gateway>, health: Arc<Health>) -> Self {
-        Self { gateway, health, room: Room::default() }
+    pub(crate) fn new(gateway: Arc<Gateway>, health: Arc<Health>, bodies: BodyLimits) -> Self {
+        Self { gateway, health, room: Room::new(bodies) }
+    }
+
+    /// The edge as a listener wants it.
+    pub(crate) fn service(self) -> impl Answering {
+        let edge = Arc::new(self);
+        service_fn(move |request| {
+            let edge = Arc::clone(&edge);
+            async move { Ok::<_, Infallible>(edge.handle(request).await) }
+        })
     }
 
     /// Answers one request. It never fails: a fault is an answer too.
-    pub(crate) async fn handle(&self, request: http::Request<hyper::body::Incoming>) -> Response<Body> {
+    async fn handle(&self, request: http::Request<hyper::body::Incoming>) -> Response<Body> {
         let path = request.uri().path();
         let surface = route::surface(path, request.headers().contains_key("anthropic-version"));
         let operation = route::operation(request.method(), path);
@@ -72,13 +85,14 @@ impl Edge {
             Some(Operation::Ready) => return Ok(self.ready()),
             _ => {}
         }
+        // The body is read even if it is of no use: a client that writes before it reads would not see its refusal.
+        let intake = Intake::read(request, &self.room).await?;
         if self.health.draining() {
             return Err(Fault::new(
                 Kind::Draining,
                 "This server is shutting down. Retry on another or later.",
             ));
         }
-        let intake = Intake::read(request, &self.room).await?;
         let headers = intake.headers();
         let presented = intake.presented(&headers);
         match operation {

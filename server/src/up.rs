@@ -5,18 +5,16 @@ mod deployments;
 mod signals;
 mod watch;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Clock as _, Gateway};
-use hyper::service::service_fn;
 use store::{DataDir, Store};
 
 use crate::directory::Current;
-use crate::edge::Edge;
+use crate::edge::{BodyLimits, Edge};
 use crate::health::Health;
 use crate::listen::{Limits, Listener};
 use crate::models::Progress;
@@ -99,7 +97,7 @@ pub async fn up(
         Arc::new(SystemEntropy),
         CALLS_MAX,
     );
-    let edge = Arc::new(Edge::new(Arc::new(gateway), Arc::clone(&health)));
+    let edge = Edge::new(Arc::new(gateway), Arc::clone(&health), BodyLimits::default());
 
     let url = format!("http://{}", listener.addr());
     let endpoint = Endpoint::write(dir.path(), &url)?;
@@ -110,11 +108,7 @@ pub async fn up(
     let keys = tokio::spawn(watch::keys(Arc::clone(store.records()), Arc::clone(&directory)));
     let reloads = watch::Reloads { deployments, directory, records: Arc::clone(store.records()) };
 
-    let service = service_fn(move |request| {
-        let edge = Arc::clone(&edge);
-        async move { Ok::<_, Infallible>(edge.handle(request).await) }
-    });
-    let drained = listener.serve(service, signals.obey(health, reloads)).await;
+    let drained = listener.serve(edge.service(), signals.obey(health, reloads)).await;
     if drained.cut > 0 {
         tracing::warn!(connections = drained.cut, "were still at work when the grace was over");
     }
@@ -139,6 +133,7 @@ async fn end(store: Arc<Store>) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` wants")]
 fn failed(fault: canon::Fault) -> Failure {
     Failure::io(fault.detail().map_or_else(|| fault.to_string(), |detail| format!("{fault} ({detail})")))
 }

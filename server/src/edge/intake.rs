@@ -13,27 +13,36 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body that is read. Source: the length limit of InvokeModel's body in Bedrock's service model.
 pub(crate) const BODY_BYTES_MAX: usize = 25_000_000;
-/// How much more than that is read and thrown away, so that a client that writes before it reads sees its refusal.
+/// A body that is refused is read and thrown away up to this size, so that a client that writes before it reads sees its
+/// refusal.
 const DRAIN_BYTES_MAX: usize = 100_000_000;
 /// What is reserved at once on the word of a Content-Length.
 const RESERVE_BYTES_MAX: usize = 1 << 20;
-/// A body that pauses for longer is given up.
-const BODY_STALL: Duration = Duration::from_secs(30);
-/// What the bodies of all calls may take together. A caller is not known before the body is here, because signatures
-/// cover it, so this is also what strangers can make the process hold.
-const BODIES_BYTES_MAX: usize = 512 << 20;
 /// Bodies up to this size are not counted.
 const SMALL_BYTES_MAX: usize = 64 << 10;
 /// Larger ones are counted in pieces of this size.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The memory that large bodies share.
-pub(crate) struct Room(Arc<Semaphore>);
+/// What the bodies of requests may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLimits {
+    /// A body that pauses for longer is given up.
+    pub(crate) stall: Duration,
+    /// The bodies of all calls together. A caller is not known before the body is here, because signatures cover it, so
+    /// this is also what strangers can make the process hold.
+    pub(crate) bytes_max: usize,
+}
 
-impl Default for Room {
+impl Default for BodyLimits {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / PIECE_BYTES)))
+        Self { stall: Duration::from_secs(30), bytes_max: 512 << 20 }
     }
+}
+
+/// The memory that large bodies share, and how long it waits for them.
+pub(crate) struct Room {
+    pieces: Arc<Semaphore>,
+    stall: Duration,
 }
 
 /// A request, read.
@@ -97,7 +106,8 @@ async fn body(
     let mut share = None;
     let mut all = BytesMut::new();
     let mut seen = 0usize;
-    while let Some(data) = piece(&mut incoming).await? {
+    let mut refused = None;
+    while let Some(data) = piece(&mut incoming, room.stall).await? {
         seen = seen.saturating_add(data.len());
         if seen == data.len() && seen <= SMALL_BYTES_MAX && incoming.is_end_stream() {
             // The usual small body comes in one piece, and is kept without being copied.
@@ -106,28 +116,35 @@ async fn body(
         if seen > DRAIN_BYTES_MAX {
             break;
         }
-        if seen > BODY_BYTES_MAX {
+        if refused.is_none() {
+            refused =
+                if seen > BODY_BYTES_MAX { Some(too_large()) } else { room.grow(&mut share, seen).err() };
+        }
+        if refused.is_some() {
             (all, share) = (BytesMut::new(), None);
             continue;
         }
-        room.grow(&mut share, seen)?;
         if all.is_empty() {
             all.reserve(announced.clamp(data.len(), RESERVE_BYTES_MAX.max(data.len())));
         }
         all.extend_from_slice(&data);
     }
-    if seen > BODY_BYTES_MAX {
-        let kind = Kind::TooLarge { bytes_max: BODY_BYTES_MAX as u64 };
-        return Err(Fault::new(kind, format!("The body is larger than {BODY_BYTES_MAX} bytes; send less.")));
+    match refused {
+        Some(fault) => Err(fault),
+        None => Ok((all.freeze(), share)),
     }
-    Ok((all.freeze(), share))
+}
+
+fn too_large() -> Fault {
+    let kind = Kind::TooLarge { bytes_max: BODY_BYTES_MAX as u64 };
+    Fault::new(kind, format!("The body is larger than {BODY_BYTES_MAX} bytes; send less."))
 }
 
 /// The next piece of a body; `None` at its end.
-async fn piece(incoming: &mut Incoming) -> Result<Option<Bytes>, Fault> {
+async fn piece(incoming: &mut Incoming, stall: Duration) -> Result<Option<Bytes>, Fault> {
     loop {
-        let Ok(next) = tokio::time::timeout(BODY_STALL, incoming.frame()).await else {
-            let problem = format!("the body stalled for {} s; send it again", BODY_STALL.as_secs());
+        let Ok(next) = tokio::time::timeout(stall, incoming.frame()).await else {
+            let problem = format!("the body stalled for {} ms; send it again", stall.as_millis());
             return Err(Fault::malformed("", problem));
         };
         let Some(frame) = next else { return Ok(None) };
@@ -141,6 +158,11 @@ async fn piece(incoming: &mut Incoming) -> Result<Option<Bytes>, Fault> {
 }
 
 impl Room {
+    pub(crate) fn new(limits: BodyLimits) -> Self {
+        let pieces = Arc::new(Semaphore::new(limits.bytes_max / PIECE_BYTES));
+        Self { pieces, stall: limits.stall }
+    }
+
     /// Lets a body that has grown to `bytes` take its share.
     fn grow(&self, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Fault> {
         let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
@@ -152,7 +174,7 @@ impl Room {
         };
         let full =
             |_| Fault::new(Kind::Overloaded, "Too many large requests are being read. Retry with backoff.");
-        let more = Arc::clone(&self.0).try_acquire_many_owned(more).map_err(full)?;
+        let more = Arc::clone(&self.pieces).try_acquire_many_owned(more).map_err(full)?;
         match share {
             Some(share) => share.merge(more),
             None => *share = Some(more),
