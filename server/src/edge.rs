@@ -289,3 +289,6 @@ fn note_ignored(headers: &mut HeaderMap, ignored: canon::HintSet) {
         headers.insert(HeaderName::from_static("x-outcrop-ignored"), value);
     }
 }
+
+#[cfg(test)]
+mod tests;

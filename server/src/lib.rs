@@ -13,6 +13,8 @@ mod percent;
 pub mod places;
 mod ports;
 mod route;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 mod up;
 

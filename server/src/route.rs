@@ -19,9 +19,9 @@ pub(crate) enum Operation {
     Model { model: ModelId, style: Style, stream: bool },
     /// Bedrock CountTokens.
     CountTokens { model: ModelId },
-    /// Bedrock ListFoundationModels.
+    /// Bedrock `ListFoundationModels`.
     ListFoundationModels,
-    /// Bedrock GetFoundationModel.
+    /// Bedrock `GetFoundationModel`.
     GetFoundationModel { model: ModelId },
     /// OpenAI chat completions.
     ChatCompletions,

@@ -1,7 +1,7 @@
 use super::*;
 
-fn check(method: &str, path: &str, expected: Option<Operation>) {
-    assert_eq!(operation(&method.parse().unwrap(), path), expected, "{method} {path}");
+fn check(method: &str, path: &str, expected: impl Into<Option<Operation>>) {
+    assert_eq!(operation(&method.parse().unwrap(), path), expected.into(), "{method} {path}");
 }
 
 fn model(id: &str, style: Style, stream: bool) -> Option<Operation> {
