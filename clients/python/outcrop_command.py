@@ -19,7 +19,9 @@ NOTICE_S = 10
 
 def outcrop(*words):
     whole = [BINARY, "--data-dir", str(PLACE.folder), *words]
-    done = subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+    # A chat reads what is piped into it, and this process's own input is not for it.
+    no_input = {"stdin": subprocess.DEVNULL}
+    done = subprocess.run(whole, **no_input, capture_output=True, text=True, timeout=60, check=False)
     equal(done.returncode, 0, f"exit code of {words}: {done.stderr}")
     return done.stdout
 
