@@ -48,8 +48,9 @@ pub(crate) enum Style {
 pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     match (method.as_str(), segments.as_slice()) {
-        ("GET", [.., "healthz"]) => Some(Operation::Health),
-        ("GET", [.., "readyz"]) => Some(Operation::Ready),
+        // Probes often ask for the head alone.
+        ("GET" | "HEAD", [.., "healthz"]) => Some(Operation::Health),
+        ("GET" | "HEAD", [.., "readyz"]) => Some(Operation::Ready),
         ("POST", [.., "v1", "chat", "completions"]) => Some(Operation::ChatCompletions),
         ("POST", [.., "v1", "responses"]) => Some(Operation::Responses),
         ("POST", [.., "v1", "messages"]) => Some(Operation::Messages),

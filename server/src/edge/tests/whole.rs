@@ -34,6 +34,18 @@ async fn each_operation_answers_and_a_call_of_the_model_leaves_one_receipt() {
 }
 
 #[tokio::test]
+async fn a_probe_may_ask_for_the_head_alone() {
+    let world = World::start().await;
+    for path in ["/healthz", "/readyz", "/behind/a/prefix/readyz"] {
+        let reply = world.send(Call::new("HEAD", path)).await;
+        assert_eq!((reply.status, reply.body.len()), (200, 0), "{path}");
+        check_named(path, &reply);
+    }
+    world.health.drain();
+    assert_eq!(world.send(Call::new("HEAD", "/readyz")).await.status, 503);
+}
+
+#[tokio::test]
 async fn hints_that_are_ignored_are_listed_and_instructions_are_refused_with_a_receipt() {
     let world = World::start().await;
     let members = r#","performanceConfig":{"latency":"optimized"},"requestMetadata":{"team":"a"},"system":[{"text":"s"},{"cachePoint":{"type":"default"}}]"#;
