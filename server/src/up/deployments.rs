@@ -123,7 +123,9 @@ fn local_id(path: &Path) -> ModelId {
             slug.push('-');
         }
     }
-    ModelId::new(format!("local.{}-v1:0", slug.trim_end_matches('-')))
+    // Nothing is left of a name in a script that ids do not have.
+    let slug = Some(slug.trim_end_matches('-')).filter(|slug| !slug.is_empty()).unwrap_or("model");
+    ModelId::new(format!("local.{slug}-v1:0"))
 }
 
 fn stem(path: &Path) -> String {

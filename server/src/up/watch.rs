@@ -78,3 +78,6 @@ impl Reloads {
         tracing::info!("estate reloaded");
     }
 }
+
+#[cfg(test)]
+mod tests;
