@@ -83,6 +83,8 @@ pub struct Capabilities {
     pub documents: bool,
     /// It can call tools.
     pub tools: bool,
+    /// It can be held to some JSON object, whichever. What can be held to a schema can do this too.
+    pub json_objects: bool,
     /// It can be held to a JSON schema.
     pub schemas: bool,
     /// It takes reasoning blocks of earlier turns.

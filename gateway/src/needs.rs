@@ -16,10 +16,15 @@ pub(crate) fn check(request: &Request, can: &Capabilities) -> Result<(), Fault> 
     }
     let sampling = &request.sampling;
     let penalties = sampling.presence_penalty.is_some() || sampling.frequency_penalty.is_some();
+    let held = match request.output {
+        OutputFormat::Text => true,
+        OutputFormat::JsonObject => can.json_objects || can.schemas,
+        OutputFormat::JsonSchema { .. } => can.schemas,
+    };
     let asked = [
         (!request.tools.list.is_empty() && !can.tools, "tools", "this model cannot call tools"),
         (
-            request.output != OutputFormat::Text && !can.schemas,
+            !held,
             "response format",
             "this model cannot be held to a JSON schema; ask for JSON in the prompt instead",
         ),

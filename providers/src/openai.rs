@@ -63,6 +63,7 @@ pub fn capabilities(dialect: &Dialect) -> Capabilities {
     ];
     Capabilities {
         tools: true,
+        json_objects: true,
         schemas: dialect.schemas,
         reasoning: dialect.reasoning,
         citations: true,

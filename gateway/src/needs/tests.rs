@@ -19,6 +19,8 @@ fn each_instruction_that_a_backend_cannot_follow_is_named() {
     assert_eq!(refused(|_| {}, &none), None);
     assert_eq!(refused(|r| r.tools.list.push(tool()), &none).unwrap(), "tools");
     assert_eq!(refused(|r| r.output = OutputFormat::JsonObject, &none).unwrap(), "response format");
+    let objects = Capabilities { json_objects: true, ..none.clone() };
+    assert_eq!(refused(|r| r.output = OutputFormat::JsonObject, &objects), None);
     assert_eq!(refused(|r| r.sampling.top_k = Some(4), &none).unwrap(), "top_k");
     assert_eq!(refused(|r| r.sampling.seed = Some(4), &none).unwrap(), "seed");
     let penalty = refused(|r| r.sampling.presence_penalty = Some(0.5), &none).unwrap();

@@ -34,8 +34,10 @@ pub struct Dialect {
 /// What a server calls the length of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthName {
-    /// `max_tokens`, as most servers have it.
+    /// `max_tokens`, and the other name passes unread.
     MaxTokens,
+    /// `max_tokens`, and the other name is taken too.
+    Either,
     /// `max_completion_tokens`, as OpenAI has it since its models reason.
     MaxCompletionTokens,
 }
@@ -44,7 +46,7 @@ impl Dialect {
     /// vLLM, and servers that follow it.
     /// <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>
     pub const VLLM: Self = Self {
-        length: LengthName::MaxTokens,
+        length: LengthName::Either,
         top_k: true,
         seed: true,
         penalties: true,
@@ -61,7 +63,13 @@ impl Dialect {
 
     /// llama.cpp's `llama-server`.
     /// <https://github.com/ggml-org/llama.cpp/tree/master/tools/server>
-    pub const LLAMA_CPP: Self = Self { parallel_tools: false, effort: false, user: false, ..Self::VLLM };
+    pub const LLAMA_CPP: Self = Self {
+        length: LengthName::MaxTokens,
+        parallel_tools: false,
+        effort: false,
+        user: false,
+        ..Self::VLLM
+    };
 
     /// The server that comes with llama.cpp's Python binding, as of 0.3.36: it takes no schema, its streams never say
     /// what they used, and `required` it either ignores or fails at, by the chat format that it was started with.
@@ -75,8 +83,14 @@ impl Dialect {
     };
 
     /// Ollama. <https://docs.ollama.com/api/openai-compatibility>
-    pub const OLLAMA: Self =
-        Self { top_k: false, parallel_tools: false, reasoning: false, user: false, ..Self::VLLM };
+    pub const OLLAMA: Self = Self {
+        length: LengthName::MaxTokens,
+        top_k: false,
+        parallel_tools: false,
+        reasoning: false,
+        user: false,
+        ..Self::VLLM
+    };
 
     /// OpenAI itself.
     pub const OPENAI: Self = Self {
@@ -101,5 +115,14 @@ impl Dialect {
         (self.schemas || !schema)
             && (self.parallel_tools || tools.parallel != Some(false))
             && (self.required_tools || told || tools.list.is_empty())
+            && (self.length != LengthName::MaxTokens || !newer_length(request))
     }
+}
+
+/// Whether the length of the answer may have its newer name. No text in JSON holds a quotation mark that is not escaped,
+/// so what a user says is not taken for it.
+fn newer_length(request: &Request) -> bool {
+    const NAME: &[u8] = br#""max_completion_tokens""#;
+    let body = request.verbatim.as_ref().map_or(&[][..], |verbatim| &verbatim.body);
+    request.sampling.max_tokens.is_some() && body.windows(NAME.len()).any(|window| window == NAME)
 }

@@ -112,12 +112,12 @@ struct Schema<'a> {
 /// [`canon::Kind::Unsupported`] for what the dialect cannot say.
 pub fn encode(request: &Request, model: &str, dialect: &Dialect) -> Result<Vec<u8>, Fault> {
     let Request { sampling, tools, hints, stream, .. } = request;
-    let length = |name| sampling.max_tokens.filter(|_| dialect.length == name);
+    let newer = dialect.length == LengthName::MaxCompletionTokens;
     let body = Body {
         model,
         messages: turns(request, dialect)?,
-        max_tokens: length(LengthName::MaxTokens),
-        max_completion_tokens: length(LengthName::MaxCompletionTokens),
+        max_tokens: sampling.max_tokens.filter(|_| !newer),
+        max_completion_tokens: sampling.max_tokens.filter(|_| newer),
         temperature: sampling.temperature,
         top_p: sampling.top_p,
         top_k: taken("top_k", sampling.top_k, dialect.top_k)?,

@@ -228,6 +228,7 @@ impl Stream {
             }
             _ => false,
         };
+        let begins = !continues && name.as_ref().is_some_and(|name| !name.is_empty());
         let index = match (name.filter(|name| !name.is_empty() && !continues), self.open) {
             (Some(name), _) => {
                 let id = call_id(call.id, self.calls);
@@ -238,7 +239,8 @@ impl Stream {
             (None, _) => return Err(broken(&"a piece of a tool call belongs to no call that is open")),
         };
         // A piece that brings both the name and the first of the arguments is one.
-        self.deltas += 1;
+        let says = arguments.as_ref().is_some_and(|fragment| !fragment.is_empty());
+        self.deltas += u64::from(begins || says);
         if let Some(fragment) = arguments.filter(|fragment| !fragment.is_empty()) {
             out.push(Event::ToolInput { index, fragment });
         }
