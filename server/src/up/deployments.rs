@@ -30,17 +30,26 @@ impl Deployments {
         let estate = options.estate.as_deref().map(read).transpose()?;
         let since_ms = WallClock.now_ms();
         let embedded = embedded(options, since_ms, progress).await?;
-        if embedded.is_none() && estate.as_ref().is_none_or(|estate| estate.deployments.is_empty()) {
-            return Err(Failure::usage("there is nothing to serve")
-                .with_help("name an --estate with deployments, or leave --no-default-model away"));
-        }
-        Ok(Self { embedded, estate, since_ms })
+        let all = Self { embedded, estate, since_ms };
+        all.serve_something()?;
+        Ok(all)
     }
 
-    /// Reads the estate again; after a failure everything is as before. Without an estate there is nothing to do.
-    pub(super) fn reload(&mut self) -> Result<(), Failure> {
-        if let Some(estate) = &self.estate {
-            self.estate = Some(read(&estate.file)?);
+    /// Reads the estate again, for what can be called from now on; after a failure everything is as before.
+    pub(super) fn reload(&mut self, old: &Catalog) -> Result<Catalog, Failure> {
+        let estate = self.estate.as_ref().map(|estate| read(&estate.file)).transpose()?;
+        let next = Self { embedded: self.embedded.clone(), estate, since_ms: self.since_ms };
+        next.serve_something()?;
+        let catalog = next.catalog(Some(old))?;
+        *self = next;
+        Ok(catalog)
+    }
+
+    fn serve_something(&self) -> Result<(), Failure> {
+        if self.embedded.is_none() && self.estate.as_ref().is_none_or(|estate| estate.deployments.is_empty())
+        {
+            return Err(Failure::usage("there is nothing to serve")
+                .with_help("name an --estate with deployments, or leave --no-default-model away"));
         }
         Ok(())
     }

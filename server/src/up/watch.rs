@@ -53,18 +53,11 @@ impl Reloads {
     /// Reads the estate again. A fault in it is logged, and the old one keeps serving.
     pub(super) async fn reload(&mut self) {
         let old = self.directory.current();
-        match self.deployments.reload() {
-            Ok(()) => {}
+        match self.deployments.reload(&old.catalog) {
+            Ok(catalog) => self.directory.set_catalog(catalog),
             Err(failure) => {
                 let help = failure.help.unwrap_or_default();
                 tracing::error!(error = %failure.message, help, "the estate was not reloaded; the old one stays");
-                return;
-            }
-        }
-        match self.deployments.catalog(Some(&old.catalog)) {
-            Ok(catalog) => self.directory.set_catalog(catalog),
-            Err(failure) => {
-                tracing::error!(error = %failure.message, "the estate was not reloaded; the old one stays");
                 return;
             }
         }
