@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use canon::{Fault, Kind, Request, Usage};
+use canon::{BoxFuture, Fault, Kind, Request, Tally, Usage};
 
 use crate::catalog::Target;
 use crate::{Arrival, Clock, IntentRecord, Journal, Outcome, Receipt, RequestId};
@@ -56,6 +56,7 @@ impl Gate {
             clock: Arc::clone(&self.clock),
             id: arrival.id,
             open: true,
+            running: None,
             _place: place,
         };
         match opened.await {
@@ -107,29 +108,54 @@ pub struct Settlement {
     clock: Arc<dyn Clock>,
     id: RequestId,
     open: bool,
+    running: Option<Attempt>,
     _place: Place,
 }
 
+/// A deployment at work on a call, and what it has used so far.
+struct Attempt {
+    deployment: Arc<str>,
+    tally: Arc<Tally>,
+}
+
 impl Settlement {
+    /// From now on `deployment` works on the call: an end that nobody announces is settled with what it tallied.
+    pub(crate) fn runs_on(&mut self, deployment: &Arc<str>, tally: Arc<Tally>) {
+        self.running = Some(Attempt { deployment: Arc::clone(deployment), tally });
+    }
+
+    /// The deployment that works on the call.
+    pub(crate) fn deployment(&self) -> Option<&Arc<str>> {
+        self.running.as_ref().map(|attempt| &attempt.deployment)
+    }
+
+    /// What has been used so far.
+    pub(crate) fn used(&self) -> Usage {
+        self.running.as_ref().map(|attempt| attempt.tally.usage()).unwrap_or_default()
+    }
+
     /// Hands the receipt to the journal and waits until it is durable. It is handed over even if the future is
-    /// dropped.
-    pub fn settle(
+    /// dropped. Without a `usage` that the backend has said, what it tallied counts.
+    pub(crate) fn settle(
         &mut self,
         outcome: Outcome,
-        deployment: Option<Arc<str>>,
-        usage: Usage,
-    ) -> canon::BoxFuture<'static, Result<(), Fault>> {
-        if !self.open {
+        usage: Option<Usage>,
+    ) -> BoxFuture<'static, Result<(), Fault>> {
+        if !std::mem::replace(&mut self.open, false) {
             return Box::pin(std::future::ready(Err(Fault::internal("a call was settled twice"))));
         }
-        self.open = false;
-        let settled_ms = self.clock.now_ms();
-        self.journal.settle(Receipt { id: self.id, settled_ms, deployment, outcome, usage })
+        self.journal.settle(Receipt {
+            id: self.id,
+            settled_ms: self.clock.now_ms(),
+            deployment: self.deployment().cloned(),
+            outcome,
+            usage: usage.unwrap_or_else(|| self.used()),
+        })
     }
 
     /// Settles a call that failed before it had an answer.
     pub(crate) fn failed(self, fault: Fault) -> Failed {
-        Failed { settlement: self, deployment: None, fault: Box::new(fault) }
+        Failed { settlement: self, fault: Box::new(fault) }
     }
 
     /// There is nothing to settle: the intent was never recorded.
@@ -141,7 +167,7 @@ impl Settlement {
 impl Drop for Settlement {
     fn drop(&mut self) {
         if self.open {
-            drop(self.settle(Outcome::Cancelled, None, Usage::default()));
+            drop(self.settle(Outcome::Cancelled, None));
         }
     }
 }
@@ -149,22 +175,14 @@ impl Drop for Settlement {
 /// A call that was admitted and could not be answered.
 pub struct Failed {
     settlement: Settlement,
-    deployment: Option<Arc<str>>,
     // Boxed, so that the results it travels in stay small.
     fault: Box<Fault>,
 }
 
 impl Failed {
-    /// Names the deployment that failed it.
-    pub(crate) fn at(mut self, deployment: &Arc<str>) -> Self {
-        self.deployment = Some(Arc::clone(deployment));
-        self
-    }
-
     /// Why it failed; ready when that is on record.
     pub(crate) async fn settled(mut self) -> Fault {
-        let outcome = Outcome::Failed(self.fault.kind().code());
-        match self.settlement.settle(outcome, self.deployment.take(), Usage::default()).await {
+        match self.settlement.settle(Outcome::Failed(self.fault.kind().code()), None).await {
             Ok(()) => *self.fault,
             Err(storage) => storage,
         }

@@ -4,19 +4,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use canon::{BoxFuture, Event, Events, Fault, Kind, Tally};
+use canon::{BoxFuture, Event, Events, Fault, Kind};
 use futures_core::Stream;
 
 use crate::Outcome;
 use crate::admission::Settlement;
-use crate::catalog::{Deployment, Held};
+use crate::catalog::Held;
 use crate::run::Running;
 
 /// The events of an answer, metered. Its last item is held back until the receipt is durable; dropping it before
 /// that settles what was produced.
 pub struct Metered {
     state: State,
-    guard: Guard,
+    settlement: Settlement,
+    _held: Held,
 }
 
 enum State {
@@ -26,42 +27,33 @@ enum State {
     Done,
 }
 
-/// Settles on drop with what the backend tallied.
-struct Guard {
-    settlement: Option<Settlement>,
-    deployment: Arc<Deployment>,
-    tally: Arc<Tally>,
-    _held: Held,
-}
-
 impl Metered {
     pub(crate) fn new(running: Running) -> Self {
-        let Running { first, generation, deployment, held, settlement } = running;
-        let guard = Guard { settlement: Some(settlement), deployment, tally: generation.tally, _held: held };
-        Self { state: State::First(first, generation.events), guard }
+        let Running { first, rest, held, settlement, .. } = running;
+        Self { state: State::First(first, rest), settlement, _held: held }
     }
 
     /// The deployment that answers.
     #[must_use]
-    pub fn deployment(&self) -> &Arc<str> {
-        &self.guard.deployment.name
+    pub fn deployment(&self) -> &str {
+        self.settlement.deployment().map_or("", Arc::as_ref)
     }
 
     /// The prompt's length, where the backend has said it by now.
     #[must_use]
     pub fn prompt_tokens(&self) -> Option<u64> {
-        Some(self.guard.tally.usage().input).filter(|tokens| *tokens > 0)
+        Some(self.settlement.used().input).filter(|tokens| *tokens > 0)
     }
 
     /// Passes an item on, unless it is the last: then the call is settled first.
     fn pass(&mut self, item: Result<Event, Fault>, events: Events) -> Option<Result<Event, Fault>> {
         let settled = match &item {
-            Ok(Event::Finish(finish)) => self.guard.settle(Outcome::Completed, Some(finish.usage)),
+            Ok(Event::Finish(finish)) => self.settlement.settle(Outcome::Completed, Some(finish.usage)),
             Ok(_) => {
                 self.state = State::Rest(events);
                 return Some(item);
             }
-            Err(fault) => self.guard.settle(Outcome::Failed(fault.kind().code()), None),
+            Err(fault) => self.settlement.settle(Outcome::Failed(fault.kind().code()), None),
         };
         self.state = State::Settling(settled, Some(item));
         None
@@ -107,30 +99,6 @@ impl Stream for Metered {
 
 fn cut_short() -> Fault {
     Fault::new(Kind::UpstreamStream, "The model's provider ended its answer in the middle. Retry.")
-}
-
-impl Guard {
-    fn settle(
-        &mut self,
-        outcome: Outcome,
-        usage: Option<canon::Usage>,
-    ) -> BoxFuture<'static, Result<(), Fault>> {
-        let usage = usage.unwrap_or_else(|| self.tally.usage());
-        match self.settlement.take() {
-            Some(mut settlement) => {
-                settlement.settle(outcome, Some(Arc::clone(&self.deployment.name)), usage)
-            }
-            None => Box::pin(std::future::ready(Err(Fault::internal("a call was settled twice")))),
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if self.settlement.is_some() {
-            drop(self.settle(Outcome::Cancelled, None));
-        }
-    }
 }
 
 #[cfg(test)]

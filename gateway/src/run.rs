@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use canon::{Event, Fault, Generation, Kind, Request};
+use canon::{Event, Events, Fault, HintSet, Kind, Request, Tally};
 use futures_util::StreamExt as _;
 
 use crate::admission::{Failed, Settlement};
@@ -13,8 +13,9 @@ use crate::placement::Placement;
 /// A call whose answer has begun.
 pub(crate) struct Running {
     pub(crate) first: Event,
-    pub(crate) generation: Generation,
-    pub(crate) deployment: Arc<Deployment>,
+    pub(crate) rest: Events,
+    pub(crate) relayed: bool,
+    pub(crate) ignored: HintSet,
     pub(crate) held: Held,
     pub(crate) settlement: Settlement,
 }
@@ -23,32 +24,50 @@ pub(crate) struct Running {
 pub(crate) async fn start(placement: Placement) -> Result<Running, Failed> {
     tracing::debug!(%placement, "placed");
     let Placement { intent, candidates, .. } = placement;
+    let mut settlement = intent.settlement;
     let mut last = None;
     for candidate in candidates {
         let deployment = candidate.deployment;
         let held = deployment.load.hold(intent.reserved_tokens);
-        match begin(&deployment, &intent.target.request).await {
-            Ok((first, generation)) => {
-                return Ok(Running { first, generation, deployment, held, settlement: intent.settlement });
+        match begin(&deployment, &intent.target.request, &mut settlement).await {
+            Ok(Begun { first, rest, relayed, ignored }) => {
+                return Ok(Running { first, rest, relayed, ignored, held, settlement });
             }
             Err(fault) if fault.kind().is_candidates() => {
                 tracing::warn!(deployment = %deployment.name, code = fault.kind().code(), %fault,
                     detail = fault.detail().unwrap_or_default(), "candidate failed before its first event");
-                last = Some((fault, deployment));
+                last = Some(fault);
             }
-            Err(fault) => return Err(intent.settlement.failed(fault).at(&deployment.name)),
+            Err(fault) => return Err(settlement.failed(fault)),
         }
     }
-    Err(match last {
-        Some((fault, deployment)) => intent.settlement.failed(fault).at(&deployment.name),
-        None => intent.settlement.failed(Fault::internal("a placement without candidates")),
-    })
+    Err(settlement.failed(last.unwrap_or_else(|| Fault::internal("a placement without candidates"))))
 }
 
-async fn begin(deployment: &Deployment, request: &Arc<Request>) -> Result<(Event, Generation), Fault> {
+/// An answer with its first event.
+struct Begun {
+    first: Event,
+    rest: Events,
+    relayed: bool,
+    ignored: HintSet,
+}
+
+async fn begin(
+    deployment: &Deployment,
+    request: &Arc<Request>,
+    settlement: &mut Settlement,
+) -> Result<Begun, Fault> {
+    // Until the backend has its own tally, nothing is used.
+    settlement.runs_on(&deployment.name, Arc::new(Tally::default()));
     let mut generation = deployment.backend.generate(Arc::clone(request)).await?;
+    settlement.runs_on(&deployment.name, generation.tally);
     match generation.events.next().await {
-        Some(first) => Ok((first?, generation)),
+        Some(first) => Ok(Begun {
+            first: first?,
+            rest: generation.events,
+            relayed: generation.relayed,
+            ignored: generation.ignored,
+        }),
         None => {
             Err(Fault::new(Kind::Upstream { status: None }, "The model's provider gave no answer. Retry."))
         }

@@ -63,3 +63,14 @@ async fn an_end_that_was_seen_is_not_settled_again_by_the_drop() {
     drop(served);
     assert_eq!(world.book.receipt().outcome, Outcome::Completed);
 }
+
+#[tokio::test]
+async fn a_caller_who_leaves_before_the_first_event_is_settled_with_the_prompt_that_was_read() {
+    let world = World::new([Scripted::new(vec![Step::Hang])]);
+    let call = Box::pin(world.serve(hello()));
+    assert!(call.now_or_never().is_none());
+    let receipt = world.book.receipt();
+    assert_eq!(receipt.outcome, Outcome::Cancelled);
+    assert_eq!((receipt.usage.input, receipt.usage.output), (5, 0));
+    assert_eq!(receipt.deployment.as_deref(), Some("d0"));
+}

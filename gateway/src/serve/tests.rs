@@ -95,7 +95,7 @@ async fn a_deployment_that_takes_what_is_asked_is_chosen_over_one_that_does_not(
     let mut request = hello();
     request.sampling.top_k = Some(3);
     let served = world.serve(request).await.unwrap();
-    assert_eq!(served.events.deployment().as_ref(), "d1");
+    assert_eq!(served.events.deployment(), "d1");
 }
 
 #[tokio::test]

@@ -168,7 +168,9 @@ async fn a_model_that_is_not_there_is_refused() {
 #[tokio::test]
 async fn a_fault_before_the_first_event_is_an_answer_of_its_own() {
     let world = World::start().await;
-    let due = Books { failed: 1, ..Books::default() };
+    // The backend had read the prompt by then, and says so.
+    let usage = canon::Usage::plain(PROMPT_TOKENS, 0);
+    let due = Books { failed: 1, usage, ..Books::default() };
     check(&world, &UPSTREAM, due, |world, row| {
         row.runs().then(|| {
             world.model.play([Err(Fault::new(Kind::Upstream { status: Some(500) }, "It failed. Retry."))]);
