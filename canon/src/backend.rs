@@ -51,6 +51,7 @@ pub struct Generation {
 #[derive(Debug, Default)]
 pub struct Tally {
     input: AtomicU64,
+    guess: AtomicU64,
     output: AtomicU64,
 }
 
@@ -58,6 +59,17 @@ impl Tally {
     /// Notes the prompt's length, once it is known.
     pub fn set_input(&self, tokens: u64) {
         self.input.store(tokens, Ordering::Relaxed);
+    }
+
+    /// Notes what the prompt's length may be, for the receipt of an answer that is cut short before it is known.
+    pub fn guess_input(&self, tokens: u64) {
+        self.guess.store(tokens, Ordering::Relaxed);
+    }
+
+    /// The prompt's length, once it is known.
+    #[must_use]
+    pub fn input(&self) -> Option<u64> {
+        Some(self.input.load(Ordering::Relaxed)).filter(|tokens| *tokens > 0)
     }
 
     /// Notes that so many more tokens were generated.
@@ -68,7 +80,8 @@ impl Tally {
     /// What has been used so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage::plain(self.input.load(Ordering::Relaxed), self.output.load(Ordering::Relaxed))
+        let input = self.input().unwrap_or_else(|| self.guess.load(Ordering::Relaxed));
+        Usage::plain(input, self.output.load(Ordering::Relaxed))
     }
 }
 

@@ -134,6 +134,11 @@ impl Settlement {
         self.running.as_ref().map(|attempt| attempt.tally.usage()).unwrap_or_default()
     }
 
+    /// The prompt's length, where the backend has said it by now.
+    pub(crate) fn prompt_tokens(&self) -> Option<u64> {
+        self.running.as_ref()?.tally.input()
+    }
+
     /// Hands the receipt to the journal and waits until it is durable. It is handed over even if the future is
     /// dropped. Without a `usage` that the backend has said, what it tallied counts.
     pub(crate) fn settle(

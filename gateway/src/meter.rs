@@ -42,7 +42,7 @@ impl Metered {
     /// The prompt's length, where the backend has said it by now.
     #[must_use]
     pub fn prompt_tokens(&self) -> Option<u64> {
-        Some(self.settlement.used().input).filter(|tokens| *tokens > 0)
+        self.settlement.prompt_tokens()
     }
 
     /// Passes an item on, unless it is the last: then the call is settled first.

@@ -22,9 +22,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// Connections that are kept open for the next call.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
-/// How long a connection is kept open without a call. Most servers close theirs after a minute or more, so that few
-/// calls meet a connection that is closing.
-const IDLE_CONNECTION_MS: u64 = 30_000;
+/// How long a connection is kept open without a call: less than the 5 s after which uvicorn closes it, which is what
+/// vLLM and llama.cpp's Python server run on, so that no call meets a connection that is closing.
+const IDLE_CONNECTION_MS: u64 = 4_000;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

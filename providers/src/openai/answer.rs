@@ -130,7 +130,7 @@ pub(super) async fn stream(
     deadline: Instant,
 ) -> Result<Generation, Fault> {
     let tally = Arc::new(Tally::default());
-    tally.set_input(call.prompt_tokens);
+    tally.guess_input(call.prompt_tokens);
     let relayed = reader.relays();
     let mut progress = Progress {
         call,

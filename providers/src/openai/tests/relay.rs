@@ -35,6 +35,8 @@ async fn a_stream_passes_and_its_end_waits_for_the_receipt() {
     let upstream = Upstream::new(script).await;
     let generation = upstream.backend().generate(Arc::new(asked(r#","stream":true"#))).await.unwrap();
     assert!(generation.relayed);
+    assert_eq!(generation.tally.input(), None, "a guess at the prompt is for the receipt alone");
+    assert!(generation.tally.usage().input > 0);
     let events = all(generation).await;
     let (on_the_way, last) = verbatim(&events);
     let named = |data: &str| format!("data: {}\n\n", data.replace("up/wise", "acme.wise-v1:0"));
