@@ -115,14 +115,16 @@ impl Dialect {
         (self.schemas || !schema)
             && (self.parallel_tools || tools.parallel != Some(false))
             && (self.required_tools || told || tools.list.is_empty())
-            && (self.length != LengthName::MaxTokens || !newer_length(request))
+            && (self.length != LengthName::MaxTokens
+                || request.sampling.max_tokens.is_none()
+                || !mentions(request, br#""max_completion_tokens""#))
+            && (self.stream_usage || !request.stream || !mentions(request, br#""include_usage""#))
     }
 }
 
-/// Whether the length of the answer may have its newer name. No text in JSON holds a quotation mark that is not escaped,
-/// so what a user says is not taken for it.
-fn newer_length(request: &Request) -> bool {
-    const NAME: &[u8] = br#""max_completion_tokens""#;
+/// Whether the body may have a member of that name, which comes in its quotation marks. No text in JSON holds one that
+/// is not escaped, so what a user says is not taken for it.
+fn mentions(request: &Request, name: &[u8]) -> bool {
     let body = request.verbatim.as_ref().map_or(&[][..], |verbatim| &verbatim.body);
-    request.sampling.max_tokens.is_some() && body.windows(NAME.len()).any(|window| window == NAME)
+    body.windows(name.len()).any(|window| window == name)
 }

@@ -104,6 +104,9 @@ fn what_a_server_would_drop_is_not_passed_on_as_it_is() {
     let newer = named(r#"{"max_completion_tokens" : 9}"#);
     assert!(Dialect::VLLM.says(&newer) && Dialect::OPENAI.says(&newer) && !Dialect::LLAMA_CPP.says(&newer));
     assert!(Dialect::LLAMA_CPP.says(&named(r#"{"max_tokens":9,"user":"\"max_completion_tokens\""}"#)));
+    let counted = |body| Request { stream: true, ..named(body) };
+    assert!(Dialect::LLAMA_CPP_PYTHON.says(&counted(r#"{"max_tokens":9}"#)));
+    assert!(!Dialect::LLAMA_CPP_PYTHON.says(&counted(r#"{"stream_options":{"include_usage":true}}"#)));
     let mut shaped = request();
     let schema = Json::from_text("{}");
     shaped.output = OutputFormat::JsonSchema { name: None, description: None, schema };
