@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod clients;
+pub mod peers;
 pub mod run;
 pub mod stages;
 pub mod tidy;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use crate::run::{aloud, cargo, quietly};
-use crate::{clients, target, tidy};
+use crate::{clients, peers, target, tidy};
 
 /// One check.
 pub struct Stage {
@@ -21,12 +21,14 @@ enum Work {
     Cargo(&'static [&'static str]),
     /// A function, which yields a remark.
     Code(fn() -> Result<String, String>),
+    /// The same, for what takes long and can be done without: it runs where it is named, and not with all the others.
+    Optional(fn() -> Result<String, String>),
     /// Cargo on this terminal, against the product that was built, with the words that follow `--`.
     Product(&'static [&'static str]),
 }
 
 /// Every check, in the order in which they run: what fails fastest comes first.
-pub const STAGES: [Stage; 11] = [
+pub const STAGES: [Stage; 14] = [
     Stage { name: "tidy", about: "arrows, sizes, names, pages", work: Work::Code(tidy_up) },
     Stage { name: "fmt", about: "layout of the code", work: Work::Cargo(&["fmt", "--all", "--check"]) },
     Stage {
@@ -63,10 +65,21 @@ pub const STAGES: [Stage; 11] = [
         work: Work::Code(clients::build_rust),
     },
     Stage { name: "pull", about: "the default model is there", work: Work::Code(pull) },
+    Stage { name: "model", about: "the engine's tests that need a real model", work: Work::Code(with_model) },
     Stage {
         name: "crash",
         about: "a hundred kills, and every receipt is there",
         work: Work::Product(&["test", "--package", "xtask", "--test", "crash"]),
+    },
+    Stage {
+        name: "peers",
+        about: "llama.cpp's server, installed; only where it is named",
+        work: Work::Optional(peers::set_up),
+    },
+    Stage {
+        name: "remote",
+        about: "the remote backend, before other servers and hostile ones",
+        work: Work::Product(&["test", "--package", "xtask", "--test", "remote"]),
     },
     Stage {
         name: "clients",
@@ -83,7 +96,10 @@ pub fn run(only: &[String], rest: &[String]) -> Result<(), String> {
     if let Some(stranger) = only.iter().find(|name| !STAGES.iter().any(|stage| stage.name == **name)) {
         return Err(format!("no stage is called `{stranger}`; `cargo xtask test --list` names them"));
     }
-    let wanted = |stage: &&Stage| only.is_empty() || only.iter().any(|name| name == stage.name);
+    let wanted = |stage: &&Stage| match only {
+        [] => !matches!(stage.work, Work::Optional(_)),
+        only => only.iter().any(|name| name == stage.name),
+    };
     STAGES.iter().filter(wanted).try_for_each(|stage| one(stage, rest))
 }
 
@@ -100,7 +116,7 @@ fn one(stage: &Stage, rest: &[String]) -> Result<(), String> {
     let start = Instant::now();
     let outcome = match &stage.work {
         Work::Cargo(words) => quietly(&mut cargo(words)).map(|text| passed(&text)),
-        Work::Code(code) => code(),
+        Work::Code(code) | Work::Optional(code) => code(),
         Work::Product(words) => {
             println!("{}", stage.about);
             let mut command = cargo(words);
@@ -132,6 +148,14 @@ fn tidy_up() -> Result<String, String> {
 
 fn pull() -> Result<String, String> {
     quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull")).map(|_| String::new())
+}
+
+/// The engine's tests once more, with the default model: answers and logits held to other programs' figures.
+fn with_model() -> Result<String, String> {
+    let path = quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull"))?;
+    let path = path.lines().find(|line| line.ends_with(".gguf")).unwrap_or_default();
+    let mut command = cargo(&["test", "--package", "engine", "--lib"]);
+    quietly(command.env("OUTCROP_TEST_MODEL", path)).map(|text| passed(&text))
 }
 
 /// How many tests passed, by cargo's own summaries; nothing where there are none.
