@@ -189,8 +189,8 @@ pub(crate) struct Chat {
     #[arg(long, short, value_name = "TEXT")]
     pub(crate) system: Option<String>,
     /// At most so many tokens an answer
-    #[arg(long, value_name = "N")]
-    pub(crate) max_tokens: Option<u64>,
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub(crate) max_tokens: u64,
     /// 0 for the likeliest words always, 1 for variety [default: the model's own]
     #[arg(long, value_name = "0..1")]
     pub(crate) temperature: Option<f32>,

@@ -29,7 +29,7 @@ pub(crate) async fn run(dir: &Path, chat: Chat) -> Result<(), Failure> {
     };
     let mut request = Request { stream: true, ..Request::new(model) };
     request.system = chat.system.into_iter().map(Content::Text).collect();
-    request.sampling.max_tokens = chat.max_tokens;
+    request.sampling.max_tokens = Some(chat.max_tokens);
     request.sampling.temperature = chat.temperature;
     let mut talk = Talk::new(client, request, Screen::new());
     match prompt {
