@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_core::Stream;
 
-use crate::{Event, Fault, Request, Usage};
+use crate::{Event, Fault, Format, Request, Usage};
 
 /// A future that can be kept behind a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -110,6 +110,8 @@ pub struct Capabilities {
     pub penalties: bool,
     /// It honours a seed.
     pub seed: bool,
+    /// It passes bodies of this format on as they are, with what canon cannot carry.
+    pub relays: Option<Format>,
     /// Hints that it makes use of.
     pub hints: HintSet,
 }

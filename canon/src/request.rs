@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use crate::{Content, Json, ModelId, Tools};
+use crate::{Content, Fault, Json, ModelId, Tools};
 
 /// What a caller asks of a model, whatever format it was written in.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,9 @@ pub struct Request {
     pub hints: Hints,
     /// The body as it came, for a backend that speaks the same format.
     pub verbatim: Option<Verbatim>,
+    /// The first of what the body asks for that nothing above can carry: [`crate::Kind::Unsupported`]. Only a backend
+    /// that relays the body may run the request; any other refuses it with this.
+    pub beyond: Option<Fault>,
 }
 
 impl Request {
@@ -39,7 +42,16 @@ impl Request {
             output: OutputFormat::Text,
             hints: Hints::default(),
             verbatim: None,
+            beyond: None,
         }
+    }
+
+    /// That this value says all that the body asks for, so that a backend may put it into words of its own.
+    ///
+    /// # Errors
+    /// [`Self::beyond`].
+    pub fn carried(&self) -> Result<(), Fault> {
+        self.beyond.clone().map_or(Ok(()), Err)
     }
 
     /// Whether the caller marked anything as worth caching.

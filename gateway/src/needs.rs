@@ -1,11 +1,15 @@
 //! What a request asks for, held against what a backend can do. Instructions that it cannot follow are refused by
-//! name; hints are not looked at here, because ignoring them is allowed.
+//! name; hints are not looked at here, because ignoring them is allowed. What canon cannot carry fits only where the
+//! body itself is passed on.
 
 use canon::{Capabilities, Content, Fault, MediaKind, OutputFormat, Request};
 
 /// # Errors
 /// [`canon::Kind::Unsupported`], naming the first member that `can` does not cover.
 pub(crate) fn check(request: &Request, can: &Capabilities) -> Result<(), Fault> {
+    if !request.verbatim.as_ref().is_some_and(|verbatim| can.relays == Some(verbatim.format)) {
+        request.carried()?;
+    }
     for (index, content) in request.system.iter().enumerate() {
         content_fits(content, can, &|| format!("system[{index}]"))?;
     }

@@ -70,6 +70,7 @@ pub fn capabilities(dialect: &Dialect) -> Capabilities {
         top_k: dialect.top_k,
         penalties: dialect.penalties,
         seed: dialect.seed,
+        relays: Some(Format::OpenaiChat),
         hints: given.iter().filter(|(_, is)| *is).fold(HintSet::default(), |set, (hint, _)| set.with(*hint)),
         ..Capabilities::default()
     }
@@ -126,11 +127,16 @@ impl OpenAi {
         let generation = if request.stream && is_stream(&response) {
             answer::stream(call, reader, response.into_body(), deadline).await?
         } else {
+            if request.stream {
+                // Put into chunks of ours, the answer would lose what canon cannot carry, such as likelihoods.
+                request.carried()?;
+            }
             answer::whole(call, reader, response.into_body(), deadline, request.stream).await?
         };
         Ok(Generation { ignored, ..generation })
     }
 
+    /// The body, and the reader of its answer. What canon cannot carry is relayed or refused.
     fn encode(&self, request: &Request) -> Result<(Reader, Bytes), Fault> {
         let Config { upstream_model, dialect, .. } = &self.config;
         match &request.verbatim {

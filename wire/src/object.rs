@@ -18,6 +18,9 @@ const MEMBERS_MAX: usize = 128;
 /// Elements that one array may have: the number of messages that Anthropic allows in a request.
 const ITEMS_MAX: usize = 100_000;
 
+/// What is said of a member that nobody knows.
+const NOT_SUPPORTED: &str = "this member is not supported; leave it out";
+
 /// Where in the body a value stands. Rendered only when something is wrong with it.
 #[derive(Clone, Copy)]
 pub(crate) enum At<'p> {
@@ -244,6 +247,35 @@ impl<'a, 'p> Object<'a, 'p> {
         Ok(())
     }
 
+    /// Takes members that only a relayed body can say: `beyond` becomes the first that does not have the value
+    /// `harmless`.
+    pub(crate) fn note(&mut self, noted: &[(&'p str, Option<&str>, &str)], beyond: &mut Option<Fault>) {
+        for (name, harmless, remedy) in noted {
+            let says = |node: &Node<'_, '_>| !harmless.is_some_and(|harmless| node.is_like(harmless));
+            if let Some(node) = self.take(name).filter(says) {
+                beyond.get_or_insert_with(|| node.unsupported(remedy));
+            }
+        }
+    }
+
+    /// Notes what nobody took, as [`Self::note`] does. Some servers take `N` for `n`, so a name that is not in small
+    /// letters is refused: it could say anew what was read and held to.
+    pub(crate) fn rest(mut self, beyond: &mut Option<Fault>) -> Result<(), Fault> {
+        let small = |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        self.members.retain(|(_, raw)| raw.get() != "null");
+        match self.members.iter().find(|(name, _)| !small(name)).or(self.members.first()) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let fault = Fault::unsupported(At::Member(self.at, name).to_string(), NOT_SUPPORTED);
+                if !small(name) {
+                    return Err(fault);
+                }
+                beyond.get_or_insert(fault);
+                Ok(())
+            }
+        }
+    }
+
     /// All remaining members, for an object whose names are the caller's own.
     pub(crate) fn pairs(self) -> Result<Vec<(String, String)>, Fault> {
         let at = self.at;
@@ -258,10 +290,7 @@ impl<'a, 'p> Object<'a, 'p> {
     pub(crate) fn end(self) -> Result<(), Fault> {
         match self.members.iter().find(|(_, raw)| raw.get() != "null") {
             None => Ok(()),
-            Some((name, _)) => Err(Fault::unsupported(
-                At::Member(self.at, name).to_string(),
-                "this member is not supported; leave it out",
-            )),
+            Some((name, _)) => Err(Fault::unsupported(At::Member(self.at, name).to_string(), NOT_SUPPORTED)),
         }
     }
 }

@@ -1,4 +1,4 @@
-use canon::{Capabilities, Content, Json, Kind, OutputFormat, Tool, ToolOutcome};
+use canon::{Capabilities, Content, Fault, Format, Json, Kind, OutputFormat, Tool, ToolOutcome, Verbatim};
 
 use super::check;
 use crate::testing::hello;
@@ -25,6 +25,23 @@ fn each_instruction_that_a_backend_cannot_follow_is_named() {
     assert_eq!(refused(|r| r.sampling.seed = Some(4), &none).unwrap(), "seed");
     let penalty = refused(|r| r.sampling.presence_penalty = Some(0.5), &none).unwrap();
     assert_eq!(penalty, "presence_penalty, frequency_penalty");
+}
+
+#[test]
+fn what_canon_cannot_carry_needs_a_backend_that_relays_its_format() {
+    let asked = |format: Option<Format>| {
+        move |r: &mut canon::Request| {
+            r.verbatim = format.map(|format| Verbatim { format, body: bytes::Bytes::new() });
+            r.beyond = Some(Fault::unsupported("min_p", "leave it out"));
+        }
+    };
+    let relay = Capabilities { relays: Some(Format::OpenaiChat), ..Capabilities::default() };
+    assert_eq!(refused(asked(Some(Format::OpenaiChat)), &relay), None);
+    assert_eq!(refused(asked(Some(Format::Anthropic)), &relay).unwrap(), "min_p");
+    assert_eq!(refused(asked(None), &relay).unwrap(), "min_p");
+    // The embedded engine is such a one.
+    assert_eq!(refused(asked(Some(Format::OpenaiChat)), &Capabilities::default()).unwrap(), "min_p");
+    assert_eq!(refused(asked(None), &Capabilities::default()).unwrap(), "min_p");
 }
 
 #[test]

@@ -250,6 +250,7 @@ fn a_configuration_that_cannot_work_is_refused_with_its_member() {
 
 #[test]
 fn capabilities_follow_the_dialect() {
-    let Capabilities { top_k, seed, schemas, tools, images, .. } = capabilities(&Dialect::OPENAI);
+    let Capabilities { top_k, seed, schemas, tools, images, relays, .. } = capabilities(&Dialect::OPENAI);
+    assert_eq!(relays, Some(canon::Format::OpenaiChat));
     assert_eq!((top_k, seed, schemas, tools, images), (false, true, true, true, false));
 }

@@ -20,6 +20,7 @@ pub use stream::StreamDecoder;
 /// # Errors
 /// [`canon::Kind::Unsupported`] names what Converse has no words for.
 pub fn encode(request: &Request) -> Result<Vec<u8>, Fault> {
+    request.carried()?;
     let body = shape::ConverseRequest {
         messages: Some(List(messages(&request.messages)?)),
         system: system(request)?,

@@ -183,8 +183,9 @@ fn refuse_foreign(format: &Format, body: &Bytes, refused: &mut String) {
             continue;
         }
         members.insert(name.to_owned(), serde_json::from_str(value).expect("json"));
-        let line = match (format.decode)(false, &Bytes::from(body.to_string())) {
-            Ok(_) => format!("reading {name}: taken"),
+        let read = (format.decode)(false, &Bytes::from(body.to_string()));
+        let line = match read.and_then(|exchange| exchange.request.carried()) {
+            Ok(()) => format!("reading {name}: taken"),
             Err(fault) => format!("reading {name}: {} {fault}", fault.kind().code()),
         };
         writeln!(refused, "{line}").expect("to memory");

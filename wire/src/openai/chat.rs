@@ -6,7 +6,9 @@
 //! | `model`, `messages`, `max_completion_tokens` or `max_tokens`, sampling, `stop`, `seed`, penalties, `tools`, `tool_choice`, `parallel_tool_calls`, `response_format`, `stream_options` | honoured |
 //! | `top_k` and `reasoning_content`, as vLLM and llama.cpp have them | honoured |
 //! | `reasoning_effort`, `service_tier`, `metadata`, `user`, `safety_identifier`, `prompt_cache_…`, an image's `detail` | hints |
-//! | `functions`, `function_call`, `logprobs`, `n` > 1, `store: true`, audio out, prediction, web search | refused by name, with what to do instead |
+//! | `functions`, `function_call`, `n` > 1, `store: true`, audio out, web search, another length, place or model in servers' own words | refused by name, with what to do instead |
+//! | `min_p`, `repetition_penalty`, `logprobs`, `logit_bias`, `verbosity`, `prediction`, `moderation`, a message's `name`, `audio` or `annotations` | [`Request::beyond`]: relayed, or refused by name where the body cannot be |
+//! | any other member of the body or of a message, in small letters | likewise |
 //! | anything else | refused by name |
 //!
 //! An answer's citations are left out: this format has a place for them only where they point into the web.
@@ -49,7 +51,7 @@ pub fn decode(body: &Bytes) -> Result<Exchange, Fault> {
 }
 
 /// Reads the body that `InvokeModel` carries: the path names the model and the manner of the answer. There is nothing
-/// to relay, because the answer is framed otherwise.
+/// to relay, because the answer is framed otherwise, so what canon cannot carry is refused.
 ///
 /// # Errors
 /// As for [`decode`].
@@ -58,6 +60,7 @@ pub(crate) fn decode_for(model: &str, stream: bool, body: &Bytes) -> Result<(Req
     let mut object = root.object()?;
     object.maybe("model", Node::string)?;
     let (mut request, answer) = request::members(object, ModelId::new(model))?;
+    request.carried()?;
     request.stream = stream;
     Ok((request, answer))
 }

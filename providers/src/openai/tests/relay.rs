@@ -57,6 +57,52 @@ async fn what_cannot_be_relayed_is_translated() {
     assert!(!upstream.backend().generate(Arc::new(other)).await.unwrap().relayed);
 }
 
+/// A request that canon cannot carry, and its body but for the model's name.
+fn beyond(more: &str) -> (Request, String) {
+    let rest = format!(
+        r#","messages":[{{"role":"user", "name":"ann","content":"hello there"}}], "min_p" : 0.050,"logprobs":true,"guided_json":{{"b":1,"a":2}}{more}}}"#
+    );
+    let body = format!(r#"{{"model":"acme.wise-v1:0"{rest}"#);
+    (wire::openai::chat::decode(&Bytes::from(body)).unwrap().request, rest)
+}
+
+#[tokio::test]
+async fn what_canon_cannot_carry_passes_both_ways_byte_for_byte() {
+    let likely = WHOLE.replace(
+        r#""finish_reason""#,
+        r#""logprobs":{"content":[{"token":"hi", "logprob":-0.250}]},"finish_reason""#,
+    );
+    assert_ne!(likely, WHOLE);
+    let upstream = Upstream::new(response("200 OK", "application/json", &likely)).await;
+    let (request, rest) = beyond("");
+    assert_eq!(
+        request.beyond.as_ref().unwrap().kind(),
+        &Kind::Unsupported { field: "messages[0].name".into() }
+    );
+    let generation = upstream.backend().generate(Arc::new(request)).await.unwrap();
+    assert!(generation.relayed);
+    let events = all(generation).await;
+    assert_eq!(verbatim(&events).1, likely.replace("up/wise", "acme.wise-v1:0"));
+    assert_eq!(upstream.seen.lock().unwrap()[0].1, format!(r#"{{"model":"up/wise"{rest}"#));
+}
+
+#[tokio::test]
+async fn what_canon_cannot_carry_is_never_dropped_in_translation() {
+    let name = Kind::Unsupported { field: "messages[0].name".into() };
+    // This server ignores the member, so the body is not relayed.
+    let upstream = Upstream::new(response("200 OK", "application/json", WHOLE)).await;
+    let (request, _) = beyond(r#","parallel_tool_calls":false"#);
+    let config = Config { dialect: Dialect::LLAMA_CPP, ..upstream.config() };
+    let fault = OpenAi::new(config).unwrap().generate(Arc::new(request)).await.err().unwrap();
+    assert_eq!(fault.kind(), &name);
+    assert!(upstream.seen.lock().unwrap().is_empty(), "nothing is sent");
+
+    // A whole answer to a stream would be put into chunks of ours.
+    let (request, _) = beyond(r#","stream":true"#);
+    let fault = upstream.backend().generate(Arc::new(request)).await.err().unwrap();
+    assert_eq!(fault.kind(), &name);
+}
+
 #[tokio::test]
 async fn a_guess_at_the_prompt_is_for_the_receipt_alone() {
     let upstream = Upstream::new(vec![stream_head(), event(HELLO), Act::Hang]).await;

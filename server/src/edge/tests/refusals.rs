@@ -180,6 +180,20 @@ async fn a_fault_before_the_first_event_is_an_answer_of_its_own() {
     .await;
 }
 
+#[tokio::test]
+async fn what_only_a_relay_could_pass_on_is_refused_by_name_before_anything_runs() {
+    let world = World::start().await;
+    for (more, param) in [(r#""min_p":0.1"#, "min_p"), (r#""logprobs":true"#, "logprobs")] {
+        let before = world.books();
+        let body = format!(r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"hi"}}],{more}}}"#);
+        let reply = world.send(world.call("POST", "/openai/v1/chat/completions").body(body)).await;
+        check_refused(param, Surface::Openai, &reply, (400, "unsupported_parameter"));
+        assert_eq!(reply.document()["error"]["param"], param);
+        assert_eq!(since(before, world.books()), Books { failed: 1, ..Books::default() }, "{param}");
+    }
+    world.rests().await;
+}
+
 /// An answer that breaks off after a word.
 fn broken(world: &World) {
     let fault = Fault::new(Kind::UpstreamStream, "It broke off. Retry.").with_detail("a private cause");

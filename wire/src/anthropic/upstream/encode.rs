@@ -100,6 +100,7 @@ struct Metadata<'a> {
 /// # Errors
 /// [`canon::Kind::Unsupported`] for what this format cannot say.
 pub fn encode(request: &Request, model: &str) -> Result<Vec<u8>, Fault> {
+    request.carried()?;
     let Request { sampling, tools, hints, .. } = request;
     refuse(sampling)?;
     let mut messages = Vec::with_capacity(request.messages.len());

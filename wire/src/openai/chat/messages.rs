@@ -7,7 +7,10 @@ use crate::object::{Node, Object};
 const LEGACY: &str = "use `tool_calls` and messages with role `tool`, which took its place";
 
 /// The instructions that lead, and the conversation. Results of tools that follow one another are one turn.
-pub(super) fn messages(node: &Node<'_, '_>) -> Result<(Vec<Content>, Vec<Message>), Fault> {
+pub(super) fn messages(
+    node: &Node<'_, '_>,
+    beyond: &mut Option<Fault>,
+) -> Result<(Vec<Content>, Vec<Message>), Fault> {
     let mut system = Vec::new();
     let mut messages: Vec<Message> = Vec::new();
     let mut after_result = false;
@@ -18,7 +21,7 @@ pub(super) fn messages(node: &Node<'_, '_>) -> Result<(Vec<Content>, Vec<Message
         let (role, content) = match role.as_str() {
             "system" | "developer" => (Role::System, object.need("content", |node| texts(&node))?),
             "user" => (Role::User, object.need("content", |node| parts(&node))?),
-            "assistant" => (Role::Assistant, assistant(&mut object)?),
+            "assistant" => (Role::Assistant, assistant(&mut object, beyond)?),
             "tool" => (Role::User, vec![tool_result(&mut object)?]),
             "function" => return Err(item.unsupported(LEGACY)),
             _ => {
@@ -27,8 +30,9 @@ pub(super) fn messages(node: &Node<'_, '_>) -> Result<(Vec<Content>, Vec<Message
                 );
             }
         };
-        object.refuse(&[("name", "speakers are not told apart here; put the name into the text")])?;
-        object.end()?;
+        object
+            .note(&[("name", None, "speakers are not told apart here; put the name into the text")], beyond);
+        object.rest(beyond)?;
         if content.is_empty() {
             return Err(item.malformed("content: must not be empty"));
         }
@@ -47,12 +51,13 @@ pub(super) fn messages(node: &Node<'_, '_>) -> Result<(Vec<Content>, Vec<Message
     Ok((system, messages))
 }
 
-fn assistant(object: &mut Object<'_, '_>) -> Result<Vec<Content>, Fault> {
-    object.refuse(&[
-        ("function_call", LEGACY),
-        ("audio", "sounds that a model made are not kept here; send their text"),
-    ])?;
-    object.only(&[("annotations", "[]", "citations of earlier answers cannot be carried; leave it out")])?;
+fn assistant(object: &mut Object<'_, '_>, beyond: &mut Option<Fault>) -> Result<Vec<Content>, Fault> {
+    object.refuse(&[("function_call", LEGACY)])?;
+    let noted = [
+        ("audio", None, "sounds that a model made are not kept here; send their text"),
+        ("annotations", Some("[]"), "citations of earlier answers cannot be carried; leave it out"),
+    ];
+    object.note(&noted, beyond);
     let mut content = Vec::new();
     for name in ["reasoning_content", "reasoning"] {
         if let Some(text) = object.maybe(name, Node::string)?.filter(|text| !text.is_empty()) {

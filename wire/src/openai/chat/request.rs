@@ -6,10 +6,11 @@ use super::tools::tools;
 use crate::object::{Node, Object};
 
 pub(super) fn members(mut object: Object<'_, '_>, model: ModelId) -> Result<(Request, Completion), Fault> {
-    let (system, messages) = object.need("messages", |node| messages(&node))?;
+    let mut beyond = None;
+    let (system, messages) = object.need("messages", |node| messages(&node, &mut beyond))?;
     let stream = object.maybe("stream", Node::bool)?.unwrap_or_default();
     let include_usage = object.maybe("stream_options", |node| include_usage(&node))?.unwrap_or_default();
-    let request = Request {
+    let mut request = Request {
         stream,
         system,
         messages,
@@ -20,7 +21,9 @@ pub(super) fn members(mut object: Object<'_, '_>, model: ModelId) -> Result<(Req
         ..Request::new(model)
     };
     refused(&mut object)?;
-    object.end()?;
+    noted(&mut object, &mut beyond);
+    object.rest(&mut beyond)?;
+    request.beyond = beyond;
     let answer = Completion::new(include_usage, request.hints.tier);
     Ok((request, answer))
 }
@@ -36,10 +39,6 @@ fn include_usage(node: &Node<'_, '_>) -> Result<bool, Fault> {
 
 fn sampling(object: &mut Object<'_, '_>) -> Result<Sampling, Fault> {
     let older = object.maybe("max_tokens", Node::positive)?;
-    object.only(&[
-        ("min_p", "0", "sampling by least probability is not supported; leave it out"),
-        ("repetition_penalty", "1", "use frequency_penalty and presence_penalty"),
-    ])?;
     Ok(Sampling {
         max_tokens: object.maybe("max_completion_tokens", Node::positive)?.or(older),
         temperature: object.maybe("temperature", |node| node.within(0.0, 2.0))?,
@@ -121,23 +120,49 @@ pub(in crate::openai) fn tier(node: Node<'_, '_>) -> Result<Option<Tier>, Fault>
     }
 }
 
+/// What would break a promise also where it is relayed: one answer that its receipt covers, from the model that the
+/// caller may use, with nothing kept.
 fn refused(object: &mut Object<'_, '_>) -> Result<(), Fault> {
-    let logprobs = "the likelihoods of tokens are not given here; leave it out";
+    let one = "one answer is given to one call; call as often as you want answers";
     object.only(&[
-        ("n", "1", "one answer is given to one call; call as often as you want answers"),
-        ("logprobs", "false", logprobs),
-        ("top_logprobs", "0", logprobs),
-        ("logit_bias", "{}", "the likelihoods of single tokens cannot be changed here; leave it out"),
+        ("n", "1", one),
+        ("n_cmpl", "1", one),
+        ("best_of", "1", one),
+        ("use_beam_search", "false", one),
         ("store", "false", "answers are not kept here; leave it out or say false"),
         ("modalities", "[\"text\"]", "only text is written here; leave it out"),
-        ("verbosity", "\"medium\"", "ask for short or long answers in the system message"),
     ])?;
+    let place = "where a call runs is not the caller's to say; leave it out";
     object.refuse(&[
         ("functions", "use `tools`, which took its place"),
         ("function_call", "use `tool_choice`, which took its place"),
         ("audio", "only text is written here; leave it out"),
-        ("prediction", "predicted outputs are not supported; leave it out"),
         ("web_search_options", "the web is not searched here; offer a tool of your own in `tools`"),
-        ("moderation", "use the guardrails of this server; leave it out"),
+        ("n_predict", "use max_completion_tokens"),
+        ("priority", "use service_tier"),
+        ("models", "name one model in `model`"),
+        ("lora", "name the model in `model`"),
+        ("id_slot", place),
+        ("kv_transfer_params", place),
+        ("api_key", place),
+        ("api_base", place),
+        ("base_url", place),
+        ("extra_body", "put its members into the body itself"),
     ])
+}
+
+/// What only a server that the body is relayed to may know how to do.
+fn noted(object: &mut Object<'_, '_>, beyond: &mut Option<Fault>) {
+    let logprobs = "the likelihoods of tokens are not given here; leave it out";
+    let members = [
+        ("min_p", Some("0"), "sampling by least probability is not supported; leave it out"),
+        ("repetition_penalty", Some("1"), "use frequency_penalty and presence_penalty"),
+        ("logprobs", Some("false"), logprobs),
+        ("top_logprobs", Some("0"), logprobs),
+        ("logit_bias", Some("{}"), "the likelihoods of single tokens cannot be changed here; leave it out"),
+        ("verbosity", Some("\"medium\""), "ask for short or long answers in the system message"),
+        ("prediction", None, "predicted outputs are not supported; leave it out"),
+        ("moderation", None, "use the guardrails of this server; leave it out"),
+    ];
+    object.note(&members, beyond);
 }

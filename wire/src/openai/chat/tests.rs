@@ -101,8 +101,11 @@ fn an_invoked_body_is_not_relayed() {
     assert!(request.stream && request.verbatim.is_none());
 }
 
+/// A fault of a relayed body, and of one that is not.
 fn check(more: &Value, code: &str, message: &str) {
-    let Err(fault) = decode(&bytes(&ask(more))) else { panic!("should be refused: {more}") };
+    let body = bytes(&ask(more));
+    let Err(fault) = decode(&body) else { panic!("should be refused: {more}") };
+    assert_eq!(decode_for("m", false, &body).err().as_ref(), Some(&fault));
     assert_eq!(fault.kind().code(), code, "{more}: {fault}");
     assert!(fault.message().starts_with(message), "{more}: {fault}");
 }
@@ -114,14 +117,23 @@ fn what_cannot_be_carried_is_refused_by_name() {
         (json!({"functions": []}), "functions: use `tools`"),
         (json!({"function_call": "auto"}), "function_call: use `tool_choice`"),
         (json!({"n": 2}), "n: one answer"),
-        (json!({"logprobs": true}), "logprobs: "),
         (json!({"store": true}), "store: answers are not kept"),
-        (json!({"min_p": 0.1}), "min_p: "),
-        (json!({"guided_json": {}}), "guided_json: this member is not supported"),
+        (json!({"n_cmpl": 2}), "n_cmpl: one answer"),
+        (json!({"best_of": 2}), "best_of: one answer"),
+        (json!({"modalities": ["text", "audio"]}), "modalities: only text"),
+        (json!({"n_predict": 9}), "n_predict: use max_completion_tokens"),
+        (json!({"models": ["other"]}), "models: name one model"),
+        // Go's reader of JSON would take it for `model`, and a long s for an s.
+        (json!({"Model": "other"}), "Model: this member is not supported"),
+        (json!({"\u{17f}tore": true}), "\u{17f}tore: this member is not supported"),
+        (said(json!({"role": "user", "Role": "system", "content": "x"})), "messages[0].Role: this member"),
+        (
+            json!({"tools": [{"type": "function", "function": {"name": "f", "x": 1}}]}),
+            "tools[0].function.x: this member",
+        ),
         (json!({"tools": [{"type": "custom"}]}), "tools[0]: only tools of type `function`"),
         (json!({"tool_choice": {"type": "allowed_tools"}}), "tool_choice: name one function"),
         (said(json!({"role": "function", "name": "f", "content": "x"})), "messages[0]: use `tool_calls`"),
-        (said(json!({"role": "user", "name": "ann", "content": "x"})), "messages[0].name: speakers"),
         (
             said(json!({"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]})),
             "messages[0].content[0].file.file_id: files",
@@ -151,6 +163,44 @@ fn what_cannot_be_carried_is_refused_by_name() {
     for (more, message) in &malformed {
         check(more, "malformed", message);
     }
+}
+
+#[test]
+fn what_canon_cannot_carry_is_left_to_a_relay_and_refused_by_name_elsewhere() {
+    let said = |message: Value| json!({"messages": [message]});
+    let noted = [
+        (json!({"min_p": 0.1}), "min_p: "),
+        (json!({"repetition_penalty": 1.1}), "repetition_penalty: use frequency_penalty"),
+        (json!({"logprobs": true, "top_logprobs": 3}), "logprobs: "),
+        (json!({"top_logprobs": 3}), "top_logprobs: "),
+        (json!({"logit_bias": {"5": -100}}), "logit_bias: "),
+        (json!({"verbosity": "low"}), "verbosity: "),
+        (json!({"prediction": {"type": "content", "content": "x"}}), "prediction: "),
+        (json!({"moderation": {}}), "moderation: use the guardrails"),
+        (json!({"guided_json": {}}), "guided_json: this member is not supported"),
+        (said(json!({"role": "user", "name": "ann", "content": "x"})), "messages[0].name: speakers"),
+        (
+            said(json!({"role": "assistant", "audio": {"id": "a"}, "content": "x"})),
+            "messages[0].audio: sounds",
+        ),
+        (
+            said(json!({"role": "assistant", "prefix": true, "content": "x"})),
+            "messages[0].prefix: this member",
+        ),
+    ];
+    for (more, message) in noted {
+        let body = bytes(&ask(&more));
+        let request = decode(&body).unwrap().request;
+        let fault = request.beyond.clone().expect("noted");
+        assert_eq!(fault.kind().code(), "unsupported", "{more}: {fault}");
+        assert!(fault.message().starts_with(message), "{more}: {fault}");
+        assert_eq!(request.verbatim.as_ref().map(|verbatim| &verbatim.body), Some(&body));
+        assert_eq!(encode(&request, "m", &Dialect::VLLM).expect_err("not in words of its own"), fault);
+        assert_eq!(decode_for("m", false, &body).err(), Some(fault));
+    }
+    let harmless = json!({"min_p": 0, "repetition_penalty": 1.0, "logprobs": null, "guided_json": null});
+    assert_eq!(decode(&bytes(&ask(&harmless))).unwrap().request.beyond, None);
+    assert_eq!(decode(&bytes(&rich())).unwrap().request.beyond, None);
 }
 
 fn encoder(more: &Value) -> Box<dyn Encoder> {

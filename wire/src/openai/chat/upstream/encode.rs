@@ -109,8 +109,9 @@ struct Schema<'a> {
 /// Hints that the dialect has no place for are left out; the backend says which.
 ///
 /// # Errors
-/// [`canon::Kind::Unsupported`] for what the dialect cannot say.
+/// [`canon::Kind::Unsupported`] for what the dialect cannot say, and for what canon could not carry here.
 pub fn encode(request: &Request, model: &str, dialect: &Dialect) -> Result<Vec<u8>, Fault> {
+    request.carried()?;
     let Request { sampling, tools, hints, stream, .. } = request;
     let newer = dialect.length == LengthName::MaxCompletionTokens;
     let body = Body {
