@@ -11,7 +11,9 @@ use crate::process::{Process, free_address};
 /// Starts one peer before an upstream.
 pub(crate) type Start = fn(&Path, SocketAddr) -> io::Result<Contender>;
 
-const LITELLM: &str = "litellm[proxy]==1.109.1";
+const LITELLM: &str = "litellm[proxy]==1.105.0";
+/// LiteLLM does not start without a key of some strength. It guards nothing here.
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 const PORTKEY: &str = "@portkey-ai/gateway@1.15.2";
 
 pub(crate) fn litellm(folder: &Path, upstream: SocketAddr) -> io::Result<Contender> {
@@ -30,13 +32,14 @@ pub(crate) fn litellm(folder: &Path, upstream: SocketAddr) -> io::Result<Contend
     let mut command = Command::new(venv.join("bin/litellm"));
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "--config"]).arg(&config);
     command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True").env("LITELLM_LOG", "ERROR");
+    command.env("LITELLM_MASTER_KEY", format!("sk-{KEY}"));
     let process = Process::start(command, address, &folder.join("litellm.log"))?;
     Ok(Contender {
         name: "LiteLLM",
         process,
         calls: &["chat", "chat-stream"],
         data_dir: None,
-        headers: vec!["authorization: Bearer none".to_owned()],
+        headers: vec![format!("authorization: Bearer sk-{KEY}")],
     })
 }
 
