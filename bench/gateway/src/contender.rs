@@ -3,7 +3,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::peers;
 use crate::process::{Process, free_address};
 
 /// What stands between the load and the upstream.
@@ -18,21 +17,8 @@ pub(crate) struct Contender {
     pub(crate) headers: Vec<String>,
 }
 
-/// Everyone whom the bench can start, the bare proxy first. One who cannot be started is named and left out.
-pub(crate) fn all(folder: &Path, upstream: SocketAddr, with_peers: bool) -> io::Result<Vec<Contender>> {
-    let mut all = vec![proxy(folder, upstream)?, outcrop(folder, upstream)?];
-    if with_peers {
-        for (name, start) in [("LiteLLM", peers::litellm as peers::Start), ("Portkey", peers::portkey)] {
-            match start(folder, upstream) {
-                Ok(contender) => all.push(contender),
-                Err(error) => eprintln!("{name} is left out: {error}"),
-            }
-        }
-    }
-    Ok(all)
-}
-
-fn proxy(folder: &Path, upstream: SocketAddr) -> io::Result<Contender> {
+/// The bare proxy.
+pub(crate) fn proxy(folder: &Path, upstream: SocketAddr) -> io::Result<Contender> {
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["proxy", "--listen", &address.to_string(), "--to", &upstream.to_string()]);
@@ -41,7 +27,8 @@ fn proxy(folder: &Path, upstream: SocketAddr) -> io::Result<Contender> {
     Ok(Contender { name: "bare proxy", process, calls, data_dir: None, headers: Vec::new() })
 }
 
-fn outcrop(folder: &Path, upstream: SocketAddr) -> io::Result<Contender> {
+/// The product, with everything on.
+pub(crate) fn outcrop(folder: &Path, upstream: SocketAddr) -> io::Result<Contender> {
     let address = free_address()?;
     let (data_dir, estate) = (folder.join("data"), folder.join("estate.toml"));
     let text = format!(

@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
 
 use crate::contender::{self, Contender};
+use crate::peers;
 use crate::process::{Process, free_address};
 
 /// Every contender under every load that it takes, in turn.
@@ -45,7 +48,7 @@ impl Rounds {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["upstream", "--listen", &address.to_string()]);
         let upstream = Process::start(command, address, &folder.join("upstream.log"))?;
-        let contenders = contender::all(&folder, upstream.address, self.peers)?;
+        let contenders = lineup(&folder, upstream.address, self.peers)?;
         let mut turns: BTreeMap<(&str, usize), Vec<Turn>> = BTreeMap::new();
         for round in 0..self.rounds {
             for (place, contender) in contenders.iter().enumerate() {
@@ -91,6 +94,20 @@ impl Rounds {
             resident_mib: contender.process.resident_mib(),
         })
     }
+}
+
+/// Everyone whom the bench can start, the bare proxy first. One who cannot be started is named and left out.
+fn lineup(folder: &Path, upstream: SocketAddr, with_peers: bool) -> io::Result<Vec<Contender>> {
+    let mut all = vec![contender::proxy(folder, upstream)?, contender::outcrop(folder, upstream)?];
+    if with_peers {
+        for (name, start) in [("LiteLLM", peers::litellm as peers::Start), ("Portkey", peers::portkey)] {
+            match start(folder, upstream) {
+                Ok(contender) => all.push(contender),
+                Err(error) => eprintln!("{name} is left out: {error}"),
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// A row for each call and contender: medians, and the ratio to the bare proxy of the same call's manner, taken round
