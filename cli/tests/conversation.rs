@@ -72,7 +72,8 @@ fn check(words: &[&str], piped: &str, asked: &str) {
 }
 
 fn post(members: &str) -> String {
-    let tail = r#""inferenceConfig":{"maxTokens":1024},"additionalModelResponseFieldPaths":["/stop_sequence"]}"#;
+    let tail =
+        r#""inferenceConfig":{"maxTokens":1024},"additionalModelResponseFieldPaths":["/stop_sequence"]}"#;
     format!("POST /model/a.first-v1%3A0/converse-stream {{{members},{tail}")
 }
 
