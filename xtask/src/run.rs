@@ -38,6 +38,15 @@ pub fn aloud(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{name}: {status}")) }
 }
 
+/// Sends the process `pid` a signal, such as `TERM`. The shell's own `kill` does it: a small system has no program of
+/// that name.
+///
+/// # Errors
+/// That there is no such process, or no such signal.
+pub fn signal(pid: u32, name: &str) -> Result<(), String> {
+    quietly(Command::new("sh").args(["-c", r#"kill -s "$0" "$1""#, name, &pid.to_string()])).map(drop)
+}
+
 /// Whether a program of this name can be started.
 #[must_use]
 pub fn is_there(program: &str) -> bool {

@@ -60,7 +60,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         for pid in self.family().iter().rev() {
-            drop(Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status());
+            // The shell's own `kill`: a small system has no program of that name.
+            let kill = format!("kill -KILL {pid}");
+            drop(Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status());
         }
         drop(self.child.wait());
     }

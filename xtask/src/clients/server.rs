@@ -5,6 +5,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use crate::run::signal;
+
 /// How long the product may take until it serves.
 const READY_S: u64 = 120;
 /// How long it may take to drain.
@@ -59,7 +61,7 @@ impl Server {
     /// # Errors
     /// That it did not stop in time, or stopped with a failure.
     pub fn stop(mut self) -> Result<(), String> {
-        drop(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status());
+        signal(self.child.id(), "TERM")?;
         let deadline = Instant::now() + Duration::from_secs(DRAIN_S);
         while Instant::now() < deadline {
             match self.child.try_wait() {

@@ -41,8 +41,7 @@ impl Product {
 
     /// SIGTERM, and wait.
     pub(crate) fn stop(mut self) -> Result<(), String> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        asked.map_err(|error| error.to_string())?;
+        xtask::run::signal(self.child.id(), "TERM")?;
         let status = self.child.wait().map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(status.to_string()) }
     }

@@ -57,7 +57,7 @@ impl Product {
 
     /// Makes it read its estate file again.
     pub(crate) fn hang_up(&self) {
-        self.signal("-HUP");
+        self.signal("HUP");
     }
 
     /// Waits until its log holds every one of `words` in one line, and yields that line.
@@ -79,7 +79,7 @@ impl Product {
 
     /// SIGTERM, and wait; then its audit trail must verify.
     pub(crate) fn stop(mut self) {
-        self.signal("-TERM");
+        self.signal("TERM");
         let status = self.child.wait().expect("it ends");
         assert!(status.success(), "{status}: {}", self.log());
         let (data, binary) = (self.data.clone(), self.binary.clone());
@@ -89,8 +89,7 @@ impl Product {
     }
 
     fn signal(&self, signal: &str) {
-        let mut kill = Command::new("kill");
-        xtask::run::quietly(kill.args([signal, &self.child.id().to_string()])).expect("it is running");
+        xtask::run::signal(self.child.id(), signal).expect("it is running");
     }
 }
 
