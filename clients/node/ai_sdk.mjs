@@ -1,9 +1,13 @@
 // Vercel's AI SDK with its Amazon Bedrock provider: fetch, and either kind of key.
 
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { createAmazonBedrock } from "@ai-sdk/amazon-bedrock";
 import { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { API_KEY, Arrivals, KEY_PAIR, MODEL, QUESTION, REGION, STORY, URL, WEATHER, assertWeather, test } from "./suite.mjs";
+
+// Node 18 has it and does not offer it; the provider signs with it.
+globalThis.crypto ??= webcrypto;
 
 const byKey = createAmazonBedrock({ baseURL: URL, region: REGION, apiKey: API_KEY });
 const bySignature = createAmazonBedrock({ baseURL: URL, region: REGION, ...KEY_PAIR });
