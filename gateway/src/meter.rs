@@ -29,8 +29,8 @@ enum State {
 
 impl Metered {
     pub(crate) fn new(running: Running) -> Self {
-        let Running { first, rest, held, settlement, .. } = running;
-        Self { state: State::First(first, rest), settlement, _held: held }
+        let Running { first, rest, held, settlement } = running;
+        Self { state: State::First(first, rest.events), settlement, _held: held }
     }
 
     /// The deployment that answers.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use canon::{Event, Events, Fault, HintSet, Kind, Request, Tally};
+use canon::{Event, Fault, Generation, Kind, Request, Tally};
 use futures_util::StreamExt as _;
 
 use crate::admission::{Failed, Settlement};
@@ -13,9 +13,8 @@ use crate::placement::Placement;
 /// A call whose answer has begun.
 pub(crate) struct Running {
     pub(crate) first: Event,
-    pub(crate) rest: Events,
-    pub(crate) relayed: bool,
-    pub(crate) ignored: HintSet,
+    /// What follows the first event.
+    pub(crate) rest: Generation,
     pub(crate) held: Held,
     pub(crate) settlement: Settlement,
 }
@@ -30,9 +29,7 @@ pub(crate) async fn start(placement: Placement) -> Result<Running, Failed> {
         let deployment = candidate.deployment;
         let held = deployment.load.hold(intent.reserved_tokens);
         match begin(&deployment, &intent.target.request, &mut settlement).await {
-            Ok(Begun { first, rest, relayed, ignored }) => {
-                return Ok(Running { first, rest, relayed, ignored, held, settlement });
-            }
+            Ok((first, rest)) => return Ok(Running { first, rest, held, settlement }),
             Err(fault) if fault.kind().is_candidates() => {
                 tracing::warn!(deployment = %deployment.name, code = fault.kind().code(), %fault,
                     detail = fault.detail().unwrap_or_default(), "candidate failed before its first event");
@@ -44,30 +41,18 @@ pub(crate) async fn start(placement: Placement) -> Result<Running, Failed> {
     Err(settlement.failed(last.unwrap_or_else(|| Fault::internal("a placement without candidates"))))
 }
 
-/// An answer with its first event.
-struct Begun {
-    first: Event,
-    rest: Events,
-    relayed: bool,
-    ignored: HintSet,
-}
-
+/// The first event of an answer, and the rest of it.
 async fn begin(
     deployment: &Deployment,
     request: &Arc<Request>,
     settlement: &mut Settlement,
-) -> Result<Begun, Fault> {
+) -> Result<(Event, Generation), Fault> {
     // Until the backend has its own tally, nothing is used.
     settlement.runs_on(&deployment.name, Arc::new(Tally::default()));
     let mut generation = deployment.backend.generate(Arc::clone(request)).await?;
-    settlement.runs_on(&deployment.name, generation.tally);
+    settlement.runs_on(&deployment.name, Arc::clone(&generation.tally));
     match generation.events.next().await {
-        Some(first) => Ok(Begun {
-            first: first?,
-            rest: generation.events,
-            relayed: generation.relayed,
-            ignored: generation.ignored,
-        }),
+        Some(first) => Ok((first?, generation)),
         None => {
             Err(Fault::new(Kind::Upstream { status: None }, "The model's provider gave no answer. Retry."))
         }

@@ -79,7 +79,7 @@ impl Gateway {
         let intent = self.gate.admit(arrival, target).await?;
         let placement = on_record(placement::place(intent)).await?;
         let running = on_record(run::start(placement).await).await?;
-        let (relayed, ignored) = (running.relayed, running.ignored);
+        let (relayed, ignored) = (running.rest.relayed, running.rest.ignored);
         Ok(Served { model, events: Metered::new(running), relayed, ignored })
     }
 
