@@ -82,6 +82,9 @@ pub async fn up(
         tracing::warn!(calls = opened.recovered, "settled calls that an earlier process left open");
     }
     let store = Arc::new(store);
+    if let Some(about) = deployments.describe() {
+        store.records().note(store::Note::EstateLoaded(&about), WallClock.now_ms()).map_err(failed)?;
+    }
     let directory = Arc::new(Current::default());
     directory.set_keys(store.records().keyring().map_err(failed)?);
     let catalog = deployments.catalog(None)?;
@@ -102,9 +105,6 @@ pub async fn up(
     let url = format!("http://{}", listener.addr());
     let endpoint = Endpoint::write(dir.path(), &url)?;
     on_ready(&Ready { url, data_dir: options.data_dir.clone(), models });
-    if let Some(about) = deployments.describe() {
-        store.records().note(store::Note::EstateLoaded(&about), WallClock.now_ms()).map_err(failed)?;
-    }
     let keys = tokio::spawn(watch::keys(Arc::clone(store.records()), Arc::clone(&directory)));
     let reloads = watch::Reloads { deployments, directory, records: Arc::clone(store.records()) };
 
