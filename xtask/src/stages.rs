@@ -147,15 +147,20 @@ fn tidy_up() -> Result<String, String> {
 }
 
 fn pull() -> Result<String, String> {
-    quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull")).map(|_| String::new())
+    default_model().map(|_| String::new())
 }
 
 /// The engine's tests once more, with the default model: answers and logits held to other programs' figures.
 fn with_model() -> Result<String, String> {
-    let path = quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull"))?;
-    let path = path.lines().find(|line| line.ends_with(".gguf")).unwrap_or_default();
     let mut command = cargo(&["test", "--package", "engine", "--lib"]);
-    quietly(command.env("OUTCROP_TEST_MODEL", path)).map(|text| passed(&text))
+    quietly(command.env("OUTCROP_TEST_MODEL", default_model()?)).map(|text| passed(&text))
+}
+
+/// Where the default model lies; it is fetched first where it is not here.
+fn default_model() -> Result<String, String> {
+    let said = quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull"))?;
+    let path = said.lines().find(|line| line.ends_with(".gguf"));
+    path.map(str::to_owned).ok_or_else(|| format!("`outcrop pull` names no file:\n{said}"))
 }
 
 /// How many tests passed, by cargo's own summaries; nothing where there are none.
