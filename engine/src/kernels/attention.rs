@@ -3,9 +3,15 @@
 
 #![expect(unsafe_code, reason = "instruction sets that may be absent, and pages that several threads write")]
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
 use super::cache::{Cache, PAGE_TOKENS, Page, Place, Writer};
-use super::lanes::{LANES, Lanes, exp, largest, rotate, sum};
+use super::lanes::{LANES, Lanes, exp, largest, normalise, sum};
 use super::panel::Arch;
+use super::rotary::{Turn, rotate};
 
 /// The longest head.
 pub(crate) const HEAD_LEN_MAX: usize = 256;
@@ -14,16 +20,69 @@ const HEADS: usize = 4;
 /// Registers of scores of a page.
 const PARTS: usize = PAGE_TOKENS / LANES;
 
-/// A row that attends: its queries attend to every position up to its own.
-pub(crate) struct Query<'a> {
+/// How a layer attends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attention<'a> {
+    /// The number of the layer, from 0.
     pub(crate) layer: usize,
+    /// What queries are multiplied by.
+    pub(crate) scale: f32,
+    /// Bends scores, so that none is beyond it: `cap * tanh(score / cap)`.
+    pub(crate) softcap: Option<f32>,
+    /// How many positions a row attends to at most, its own included; at least one.
+    pub(crate) window: Option<usize>,
+    /// The weights and the epsilon by which each head of queries is normalised before it turns.
+    pub(crate) query_norm: Option<(&'a [f32], f32)>,
+    /// The same of keys.
+    pub(crate) key_norm: Option<(&'a [f32], f32)>,
+    /// Which of the step's turns heads take, if any.
+    pub(crate) turns: Option<usize>,
+}
+
+impl Attention<'_> {
+    /// As in Llama: queries divided by the root of their length, everything before a row in sight, the first turns.
+    pub(crate) fn plain(layer: usize, head_len: usize) -> Self {
+        Self {
+            layer,
+            scale: 1.0 / (head_len as f32).sqrt(),
+            softcap: None,
+            window: None,
+            query_norm: None,
+            key_norm: None,
+            turns: Some(0),
+        }
+    }
+}
+
+/// A row that attends: its queries attend to every position up to `last` that is in the window.
+pub(crate) struct Query<'a> {
+    pub(crate) attention: &'a Attention<'a>,
     /// The head of keys and values.
     pub(crate) head: usize,
     /// The sequence's pages.
     pub(crate) pages: &'a [Page],
-    pub(crate) position: usize,
-    /// The angles of its position, as cosine and sine.
-    pub(crate) turns: &'a [(f32, f32)],
+    pub(crate) last: usize,
+    pub(crate) turn: Option<Turn<'a>>,
+}
+
+impl Query<'_> {
+    /// The positions in sight.
+    fn sight(&self) -> Range<usize> {
+        let end = self.last + 1;
+        end - self.attention.window.unwrap_or(end).min(end)..end
+    }
+}
+
+/// Normalises and turns a head: of queries, or of keys.
+#[inline(always)]
+fn prepare(from: &[f32], norm: Option<(&[f32], f32)>, turn: Option<Turn<'_>>, to: &mut [f32]) {
+    match norm {
+        Some((weights, epsilon)) => normalise(from, weights, epsilon, to),
+        None => to.copy_from_slice(from),
+    }
+    if let Some(turn) = turn {
+        rotate(to, turn);
+    }
 }
 
 /// Attends with all query heads that share a head of keys; `out` has a place for each number of `queries`.
@@ -57,23 +116,32 @@ unsafe fn some_heads<A: Arch, const H: usize>(
     out: &mut [f32],
 ) {
     let head_len = cache.geometry.head_len;
-    let scale = 1.0 / (head_len as f32).sqrt();
+    let Query { attention, pages, .. } = *query;
     let mut heads = [[0.0f32; HEAD_LEN_MAX]; H];
     for (head, from) in heads.iter_mut().zip(queries.chunks_exact(head_len)) {
-        head[..head_len].copy_from_slice(from);
-        rotate(head, query.turns);
-        head[..head_len].iter_mut().for_each(|number| *number *= scale);
+        prepare(from, attention.query_norm, query.turn, &mut head[..head_len]);
+        head[..head_len].iter_mut().for_each(|number| *number *= attention.scale);
     }
     let mut peaks = [f32::NEG_INFINITY; H];
     let mut totals = [0.0f32; H];
     out.fill(0.0);
-    for (number, page) in query.pages.iter().enumerate().take(query.position / PAGE_TOKENS + 1) {
-        let tokens = PAGE_TOKENS.min(query.position + 1 - number * PAGE_TOKENS);
+    let sight = query.sight();
+    let first = sight.start / PAGE_TOKENS;
+    for (at, page) in pages[first..sight.end.div_ceil(PAGE_TOKENS)].iter().enumerate() {
+        let start = (first + at) * PAGE_TOKENS;
+        let tokens = sight.start.max(start) - start..PAGE_TOKENS.min(sight.end - start);
         // SAFETY: The caller's promise.
-        let mut scores = unsafe { scores::<A, H>(cache.keys(*page, query.layer, query.head), &heads) };
+        let mut scores = unsafe { scores::<A, H>(cache.keys(*page, attention.layer, query.head), &heads) };
+        if let Some(cap) = attention.softcap {
+            scores
+                .as_flattened_mut()
+                .as_flattened_mut()
+                .iter_mut()
+                .for_each(|score| *score = bend(*score, cap));
+        }
         let mut shrinks = [1.0; H];
         for head in 0..H {
-            (peaks[head], shrinks[head]) = soften(&mut scores[head], tokens, peaks[head]);
+            (peaks[head], shrinks[head]) = soften(&mut scores[head], &tokens, peaks[head]);
             let mut lanes = scores[head][0];
             for part in &scores[head][1..] {
                 for lane in 0..LANES {
@@ -85,9 +153,9 @@ unsafe fn some_heads<A: Arch, const H: usize>(
         // SAFETY: The caller's promise.
         unsafe {
             add_values::<A, H>(
-                cache.values(*page, query.layer, query.head),
+                cache.values(*page, attention.layer, query.head),
                 &scores,
-                tokens,
+                &tokens,
                 (&shrinks, out),
             );
         }
@@ -123,20 +191,26 @@ unsafe fn scores<A: Arch, const H: usize>(
     scores
 }
 
+/// `cap * tanh(score / cap)`.
+#[inline(always)]
+fn bend(score: f32, cap: f32) -> f32 {
+    cap * (1.0 - 2.0 / (exp(2.0 * (score / cap)) + 1.0))
+}
+
 /// Turns scores into weights relative to the highest score so far. Gives that, and by what earlier weights shrink.
 #[inline(always)]
-fn soften(scores: &mut [Lanes; PARTS], tokens: usize, peak: f32) -> (f32, f32) {
+fn soften(scores: &mut [Lanes; PARTS], tokens: &Range<usize>, peak: f32) -> (f32, f32) {
     let mut high = peak;
     for (part, scores) in scores.iter_mut().enumerate() {
         for (lane, score) in scores.iter_mut().enumerate() {
-            *score = if part * LANES + lane < tokens { *score } else { f32::NEG_INFINITY };
+            *score = if tokens.contains(&(part * LANES + lane)) { *score } else { f32::NEG_INFINITY };
         }
         high = high.max(largest(scores));
     }
     for (part, scores) in scores.iter_mut().enumerate() {
         for (lane, score) in scores.iter_mut().enumerate() {
             let weight = exp(*score - high);
-            *score = if part * LANES + lane < tokens { weight } else { 0.0 };
+            *score = if tokens.contains(&(part * LANES + lane)) { weight } else { 0.0 };
         }
     }
     (high, exp(peak - high))
@@ -150,7 +224,7 @@ fn soften(scores: &mut [Lanes; PARTS], tokens: usize, peak: f32) -> (f32, f32) {
 unsafe fn add_values<A: Arch, const H: usize>(
     values: &[u16],
     weights: &[[Lanes; PARTS]; H],
-    tokens: usize,
+    tokens: &Range<usize>,
     (shrinks, out): (&[f32; H], &mut [f32]),
 ) {
     let head_len = out.len() / H;
@@ -161,7 +235,8 @@ unsafe fn add_values<A: Arch, const H: usize>(
                 sums[head][lane] = out[head * head_len + chunk * LANES + lane] * shrinks[head];
             }
         }
-        for (token, numbers) in values.chunks_exact(head_len).enumerate().take(tokens) {
+        for (token, numbers) in values.chunks_exact(head_len).enumerate().take(tokens.end).skip(tokens.start)
+        {
             let mut from = [0; LANES];
             from.copy_from_slice(&numbers[chunk * LANES..][..LANES]);
             // SAFETY: The caller's promise.
@@ -179,7 +254,7 @@ unsafe fn add_values<A: Arch, const H: usize>(
     }
 }
 
-/// Rotates a row's keys and keeps them with its values, in all heads.
+/// Normalises and turns a row's keys and keeps them with its values, in all heads.
 ///
 /// # Safety
 /// The CPU has the instruction set, and nobody else writes to this place.
@@ -187,18 +262,17 @@ unsafe fn add_values<A: Arch, const H: usize>(
 pub(super) unsafe fn remember<A: Arch>(
     writer: &Writer<'_>,
     place: Place,
-    turns: &[(f32, f32)],
+    (norm, turn): (Option<(&[f32], f32)>, Option<Turn<'_>>),
     (keys, values): (&[f32], &[f32]),
 ) {
     let head_len = writer.head_len();
     for (head, (key, value)) in keys.chunks_exact(head_len).zip(values.chunks_exact(head_len)).enumerate() {
-        let mut rotated = [0.0; HEAD_LEN_MAX];
-        rotated[..head_len].copy_from_slice(key);
-        rotate(&mut rotated, turns);
+        let mut turned = [0.0; HEAD_LEN_MAX];
+        prepare(key, norm, turn, &mut turned[..head_len]);
         let (mut narrow_key, mut narrow_value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
         // SAFETY: The caller's promise.
         unsafe {
-            narrow::<A>(&rotated[..head_len], &mut narrow_key);
+            narrow::<A>(&turned[..head_len], &mut narrow_key);
             narrow::<A>(value, &mut narrow_value);
             writer.put(place, head, &narrow_key[..head_len], &narrow_value[..head_len]);
         }

@@ -69,6 +69,7 @@ macro_rules! entries {
             use crate::kernels::attention::{self, Query};
             use crate::kernels::matrix::Matrix;
             use crate::kernels::panel::{self, Destination};
+            use crate::kernels::rotary::Turn;
             use crate::kernels::rows::Input;
 
             $(#[target_feature(enable = $features)])?
@@ -97,11 +98,11 @@ macro_rules! entries {
             pub(in crate::kernels) unsafe fn remember(
                 writer: &Writer<'_>,
                 place: Place,
-                turns: &[(f32, f32)],
+                how: (Option<(&[f32], f32)>, Option<Turn<'_>>),
                 pair: (&[f32], &[f32]),
             ) {
                 // SAFETY: The caller's promise.
-                unsafe { attention::remember::<$arch>(writer, place, turns, pair) };
+                unsafe { attention::remember::<$arch>(writer, place, how, pair) };
             }
 
             $(#[target_feature(enable = $features)])?

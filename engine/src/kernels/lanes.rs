@@ -115,12 +115,3 @@ pub(super) fn quantise(row: &mut Input) {
         to.negated_sums = [-low, -high];
     }
 }
-
-/// Rotates each pair of neighbours of `head` by its angle.
-#[inline(always)]
-pub(super) fn rotate(head: &mut [f32], turns: &[(f32, f32)]) {
-    for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
-        let [x, y] = *pair;
-        *pair = [x * cos - y * sin, x * sin + y * cos];
-    }
-}

@@ -15,23 +15,26 @@ mod matrix;
 mod panel;
 mod pool;
 mod portable;
+mod rotary;
 mod rows;
+mod step;
 #[cfg(test)]
 mod tests;
 
 use canon::Fault;
 
-use attention::Query;
 use isa::call;
 use panel::Destination;
 use pool::{Pointer, Pool};
 
-pub(crate) use attention::HEAD_LEN_MAX;
+pub(crate) use attention::{Attention, HEAD_LEN_MAX};
 pub(crate) use cache::{Cache, Geometry, PAGE_TOKENS, Page, Place, Places};
 pub(crate) use isa::Isa;
 pub(crate) use matrix::Matrix;
 pub(crate) use panel::Mode;
+pub(crate) use rotary::{Turning, Turns};
 pub(crate) use rows::{Floats, Input};
+pub(crate) use step::Step;
 
 /// Rows that one task takes through its tiles, so that they stay in the cache next to the core.
 const ROWS_PER_TASK: usize = 64;
@@ -48,27 +51,6 @@ pub(crate) struct Kernels {
 pub(crate) struct Product<'a> {
     pub(crate) steps: &'a [(&'a Matrix, Mode)],
     pub(crate) to: &'a mut Floats,
-}
-
-/// The rows of a step, as attention sees them.
-pub(crate) struct Step<'a> {
-    /// Where each row's key and value go.
-    pub(crate) places: Places,
-    /// Each row's position in its sequence.
-    pub(crate) positions: Vec<usize>,
-    /// Each row's sequence.
-    pub(crate) sequences: Vec<usize>,
-    /// The pages of each sequence.
-    pub(crate) pages: Vec<&'a [Page]>,
-    /// Each row's angles, as cosine and sine, one after the other.
-    pub(crate) turns: Vec<(f32, f32)>,
-}
-
-impl Step<'_> {
-    fn turns(&self, row: usize) -> &[(f32, f32)] {
-        let len = self.turns.len() / self.places.len();
-        &self.turns[row * len..][..len]
-    }
 }
 
 impl Kernels {
@@ -138,63 +120,6 @@ impl Kernels {
                 let to = Destination::new(base, *shape, *mode, matrix);
                 // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
                 call!(isa, multiply(matrix, tiles.clone(), input, rows.clone(), &to));
-            }
-        });
-    }
-
-    /// Keeps the rows' keys and values of a layer.
-    pub(crate) fn remember(
-        &mut self,
-        cache: &mut Cache,
-        layer: usize,
-        step: &Step<'_>,
-        (keys, values): (&Floats, &Floats),
-    ) {
-        let isa = self.isa;
-        let width = cache.geometry.heads * cache.geometry.head_len;
-        assert!(keys.len == width && values.len == width, "keys of another size");
-        let rows = step.places.len();
-        let share = self.pool.share(rows);
-        let writer = cache.writer(layer);
-        self.pool.run(rows.div_ceil(share), &|task| {
-            for row in task * share..rows.min((task + 1) * share) {
-                // `Places` are distinct, so each row has its place to itself.
-                call!(
-                    isa,
-                    remember(&writer, step.places.at(row), step.turns(row), (keys.row(row), values.row(row)))
-                );
-            }
-        });
-    }
-
-    /// Attends with every row's queries in a layer.
-    pub(crate) fn attend(
-        &mut self,
-        cache: &Cache,
-        layer: usize,
-        step: &Step<'_>,
-        (queries, out): (&Floats, &mut Floats),
-    ) {
-        let isa = self.isa;
-        let heads = cache.geometry.heads;
-        let width = queries.len / heads;
-        assert!(
-            width.is_multiple_of(cache.geometry.head_len) && out.len == queries.len,
-            "queries of another size"
-        );
-        let tasks = step.places.len() * heads;
-        let share = self.pool.share(tasks);
-        self.pool.split(&mut out.data[..tasks * width], share * width, &|start, pieces| {
-            for (at, out) in pieces.chunks_exact_mut(width).enumerate() {
-                let (row, head) = ((start / width + at) / heads, (start / width + at) % heads);
-                let query = Query {
-                    layer,
-                    head,
-                    pages: step.pages[step.sequences[row]],
-                    position: step.positions[row],
-                    turns: step.turns(row),
-                };
-                call!(isa, attend(cache, &query, &queries.row(row)[head * width..][..width], out));
             }
         });
     }

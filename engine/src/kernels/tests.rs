@@ -1,12 +1,10 @@
 use proptest::prelude::*;
 
-use super::attention::Query;
-
 use super::isa::call;
 use super::lanes::exp;
 use super::pool::Pool;
 use super::rows::{Block, Floats, Input};
-use super::{Cache, Geometry, Isa, Kernels, Matrix, Mode, PAGE_TOKENS, Place, Places, Product, Step};
+use super::{Isa, Kernels, Matrix, Mode, Place, Places, Product};
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::decode;
 use crate::sample_weights::{Noise, blocks};
@@ -163,84 +161,6 @@ fn the_exponential_is_right_to_two_units() {
     assert!(worst < 2.5e-7, "{worst}");
     assert_eq!(exp(0.0), 1.0);
     assert!(exp(f32::NEG_INFINITY) < 1e-37 && exp(1e9).is_finite());
-}
-
-/// Attention over remembered keys and values, in plain 64-bit floats.
-fn plain_attention(query: &[f32], keys: &[Vec<f32>], values: &[Vec<f32>]) -> Vec<f64> {
-    let scale = 1.0 / (query.len() as f64).sqrt();
-    let dot = |key: &Vec<f32>| {
-        query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>() * scale
-    };
-    let weights: Vec<f64> = keys.iter().map(|key| dot(key).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    let at = |dimension: usize| {
-        values.iter().zip(&weights).map(|(v, w)| f64::from(v[dimension]) * w).sum::<f64>() / total
-    };
-    (0..query.len()).map(at).collect()
-}
-
-#[test]
-fn attention_is_that_of_the_textbook_on_every_instruction_set() {
-    for (groups, head_len, tokens) in [(1usize, 16usize, 1usize), (3, 64, 33), (5, 32, 64), (8, 48, 100)] {
-        let geometry = Geometry { layers: 2, heads: 2, head_len };
-        let mut noise = Noise::new(7);
-        let mut floats = |len: usize| {
-            let numbers = (0..tokens).flat_map(|_| noise.floats(len)).collect::<Vec<f32>>();
-            // Sixteen bits hold them, so that the cache rounds nothing.
-            let data = numbers.iter().map(|x| half::f16::from_f32(*x).to_f32()).collect();
-            Floats { data, len }
-        };
-        let (queries, keys, values) =
-            (floats(2 * groups * head_len), floats(2 * head_len), floats(2 * head_len));
-        let pages: Vec<u32> = (0..tokens.div_ceil(PAGE_TOKENS) as u32).rev().collect();
-        let place = |at: usize| Place { page: pages[at / PAGE_TOKENS], slot: (at % PAGE_TOKENS) as u32 };
-        let step = Step {
-            places: Places::new((0..tokens).map(place).collect()),
-            positions: (0..tokens).collect(),
-            sequences: vec![0; tokens],
-            pages: vec![&pages],
-            turns: vec![(1.0, 0.0); tokens * head_len / 2],
-        };
-        let mut all = Vec::new();
-        for isa in Isa::available() {
-            let (mut cache, mut kernels) = (Cache::new(geometry), Kernels::new(2, isa).unwrap());
-            pages.iter().for_each(|page| cache.provide(*page));
-            kernels.remember(&mut cache, 1, &step, (&keys, &values));
-            let mut out = Floats::new(queries.len);
-            out.resize(tokens);
-            kernels.attend(&cache, 1, &step, (&queries, &mut out));
-            all.push(out.data);
-        }
-        assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "instruction sets differ");
-        for (row, head) in (0..tokens).flat_map(|row| (0..2 * groups).map(move |head| (row, head))) {
-            let of = |floats: &Floats, row: usize, head: usize| {
-                floats.row(row)[head * head_len..][..head_len].to_vec()
-            };
-            let past =
-                |floats: &Floats| (0..=row).map(|at| of(floats, at, head / groups)).collect::<Vec<_>>();
-            let expected = plain_attention(&of(&queries, row, head), &past(&keys), &past(&values));
-            let found = &all[0][row * queries.len + head * head_len..][..head_len];
-            for (found, expected) in found.iter().zip(expected) {
-                assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} for {expected}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_query_is_turned_by_its_angles() {
-    let geometry = Geometry { layers: 1, heads: 1, head_len: 16 };
-    let mut cache = Cache::new(geometry);
-    cache.provide(0);
-    let quarter: Vec<(f32, f32)> = vec![(0.0, 1.0); 4];
-    let mut out = [0.0; 16];
-    let query = Query { layer: 0, head: 0, pages: &[0], position: 0, turns: &quarter };
-    call!(Isa::best(), attend(&cache, &query, &[1.0; 16], &mut out));
-    assert_eq!(out, [0.0; 16]);
-    let mut head: Vec<f32> = (1..=16).map(|x| x as f32).collect();
-    super::lanes::rotate(&mut head, &quarter);
-    assert_eq!(head[..4], [-2.0, 1.0, -4.0, 3.0]);
-    assert_eq!(head[8..], [9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]);
 }
 
 #[test]

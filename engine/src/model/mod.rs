@@ -15,7 +15,10 @@ mod tests;
 use canon::Fault;
 
 use crate::gguf::Gguf;
-use crate::kernels::{Cache, Floats, Input, Kernels, Mode, PAGE_TOKENS, Page, Place, Places, Product, Step};
+use crate::kernels::{
+    Attention, Cache, Floats, Input, Kernels, Mode, PAGE_TOKENS, Page, Place, Places, Product, Step, Turning,
+    Turns,
+};
 use weights::{Layer, Weights};
 
 pub(crate) use config::Config;
@@ -136,12 +139,13 @@ impl Model {
             page: batch.pages[row.sequence][row.position / PAGE_TOKENS],
             slot: (row.position % PAGE_TOKENS) as u32,
         };
+        let angles = batch.rows.iter().flat_map(|row| self.config.rope.turns(row.position)).collect();
         Step {
             places: Places::new(batch.rows.iter().map(place).collect()),
             positions: batch.rows.iter().map(|row| row.position).collect(),
             sequences: batch.rows.iter().map(|row| row.sequence).collect(),
             pages: batch.pages.clone(),
-            turns: batch.rows.iter().flat_map(|row| self.config.rope.turns(row.position)).collect(),
+            turns: vec![Turns { turning: Turning::Neighbours, angles }],
         }
     }
 
@@ -163,8 +167,9 @@ impl Model {
                 Product { steps: &[(&layer.value, Mode::Set)], to: values },
             ],
         );
-        kernels.remember(cache, number, step, (keys, values));
-        kernels.attend(cache, number, step, (queries, attended));
+        let attention = Attention::plain(number, self.config.head_len);
+        kernels.remember(cache, &attention, step, (keys, values));
+        kernels.attend(cache, &attention, step, (queries, attended));
         kernels.prepare(&|row| attended.row(row), None, &mut inputs.attended);
         let steps = [(&layer.output, Mode::Add)];
         kernels.multiply(&inputs.attended, &mut [Product { steps: &steps, to: hidden }]);
