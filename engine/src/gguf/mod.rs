@@ -13,13 +13,11 @@ mod tensor;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::ops::Deref;
 use std::path::Path;
 
 use canon::Fault;
-use memmap2::Mmap;
 
+use crate::mapped::Mapped;
 use cursor::Cursor;
 use metadata::{Entry, Kind};
 use tensor::Place;
@@ -42,27 +40,11 @@ const ALIGNMENT_BYTES_MAX: u32 = 1 << 20;
 
 /// A GGUF file, mapped into memory and checked. Drop it once the model is loaded: nothing keeps it in use.
 pub struct Gguf {
-    bytes: Bytes,
+    bytes: Mapped,
     entries: BTreeMap<String, Entry>,
     places: Vec<Place>,
     by_name: HashMap<String, usize>,
     data: usize,
-}
-
-enum Bytes {
-    Mapped(Mmap),
-    Owned(Vec<u8>),
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(bytes) => bytes,
-        }
-    }
 }
 
 impl Gguf {
@@ -71,9 +53,7 @@ impl Gguf {
     /// # Errors
     /// The file cannot be read, is no GGUF file, or lies about itself; the fault names the key or the tensor.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let named = |error| Fault::malformed(path.display().to_string(), format!("cannot be read: {error}"));
-        let file = File::open(path).map_err(named)?;
-        Self::read(Bytes::Mapped(map(&file).map_err(named)?))
+        Self::read(Mapped::open(path)?)
     }
 
     /// Reads a file that is already in memory.
@@ -81,7 +61,7 @@ impl Gguf {
     /// # Errors
     /// As for [`Self::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Fault> {
-        Self::read(Bytes::Owned(bytes))
+        Self::read(Mapped::Owned(bytes))
     }
 
     /// What the file says about its model.
@@ -108,7 +88,7 @@ impl Gguf {
         Tensor { name: &place.name, kind: place.kind, shape: &place.shape, bytes }
     }
 
-    fn read(bytes: Bytes) -> Result<Self, Fault> {
+    fn read(bytes: Mapped) -> Result<Self, Fault> {
         let mut cursor = Cursor::new(&bytes, 0);
         let (tensors, keys) = header(&mut cursor)?;
         let entries = read_entries(&mut cursor, keys)?;
@@ -119,13 +99,6 @@ impl Gguf {
         let by_name = places.iter().enumerate().map(|(at, place)| (place.name.clone(), at)).collect();
         Ok(Self { entries, places, by_name, data, bytes })
     }
-}
-
-#[expect(unsafe_code, reason = "a file of many gigabytes is mapped, not read")]
-fn map(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: The map is only read, and only as bytes, of which any value is valid. Whoever truncates the file while
-    // the model is loading stops this process by a signal; the map is dropped when loading ends.
-    unsafe { Mmap::map(file) }
 }
 
 fn header(cursor: &mut Cursor<'_>) -> Result<(u64, u64), Fault> {

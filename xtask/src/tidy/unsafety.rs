@@ -9,7 +9,7 @@ use super::{Finding, Tree};
 /// Where `unsafe` may stand, each with its reason. A place that ends in `/` is a folder.
 const PLACES: [(&str, &str); 2] = [
     ("engine/src/kernels/", "the CPU's vector instructions have no other door"),
-    ("engine/src/gguf/mod.rs", "a model file is mapped, not copied"),
+    ("engine/src/mapped.rs", "a model file is mapped, not copied"),
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
