@@ -2,12 +2,15 @@
 //!
 //! Specification: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Every length is held against the file
 //! before anything is allocated for it. Refused: big-endian files, version 1, types that are not in [`TensorType`],
-//! keys or tensors that come twice, tensors that overlap, are misaligned, or reach past the end.
+//! keys or tensors that come twice, tensors that overlap, are misaligned, or reach past the end. A model in several
+//! files, as llama.cpp's `gguf-split` writes them, is opened by any of them; a missing one is named.
 
 mod cursor;
+mod directory;
 mod metadata;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shards;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -18,56 +21,55 @@ use std::path::Path;
 use canon::Fault;
 
 use crate::mapped::Mapped;
-use cursor::Cursor;
-use metadata::{Entry, Kind};
+use metadata::Entry;
 use tensor::Place;
 
 pub use metadata::Metadata;
 pub use tensor::{Tensor, TensorType};
 
-/// More keys than any model has.
-const KEYS_MAX: u64 = 65_536;
-/// More tensors than any model has.
-const TENSORS_MAX: u64 = 65_536;
-/// ggml's own limit is 64.
-const NAME_BYTES_MAX: usize = 256;
-/// `GGML_MAX_DIMS`.
-const DIMENSIONS_MAX: u32 = 4;
-/// The alignment of a file that names none.
-const ALIGNMENT_BYTES_DEFAULT: u32 = 32;
-/// A larger one is a mistake.
-const ALIGNMENT_BYTES_MAX: u32 = 1 << 20;
-
-/// A GGUF file, mapped into memory and checked. Drop it once the model is loaded: nothing keeps it in use.
+/// A GGUF file, or all files of a model, mapped into memory and checked. Drop it once the model is loaded: nothing
+/// keeps it in use.
 pub struct Gguf {
-    bytes: Mapped,
+    /// The first holds the metadata.
+    files: Vec<Mapped>,
     entries: BTreeMap<String, Entry>,
     places: Vec<Place>,
     by_name: HashMap<String, usize>,
-    data: usize,
 }
 
 impl Gguf {
-    /// Maps the file and reads its directory.
+    /// Maps the file and reads its directory; of a model in several files, all of them.
     ///
     /// # Errors
-    /// The file cannot be read, is no GGUF file, or lies about itself; the fault names the key or the tensor.
+    /// A file cannot be read, is no GGUF file, or lies about itself; the fault names the key or the tensor, or the file
+    /// where there are several.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        Self::read(Mapped::open(path)?)
+        let one = Self::one(Mapped::open(path)?)?;
+        match shards::count(&one)? {
+            1 => Ok(one),
+            count => shards::open(path, &one, count),
+        }
     }
 
     /// Reads a file that is already in memory.
     ///
     /// # Errors
-    /// As for [`Self::open`].
+    /// As for [`Self::open`]; and the file is one of several.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Fault> {
-        Self::read(Mapped::Owned(bytes))
+        let one = Self::one(Mapped::Owned(bytes))?;
+        match shards::count(&one)? {
+            1 => Ok(one),
+            count => Err(Fault::unsupported(
+                shards::COUNT,
+                format!("the model is in {count} files; open it by the path of one of them"),
+            )),
+        }
     }
 
     /// What the file says about its model.
     #[must_use]
     pub fn metadata(&self) -> Metadata<'_> {
-        Metadata { bytes: &self.bytes, entries: &self.entries }
+        Metadata { bytes: &self.files[0], entries: &self.entries }
     }
 
     /// The tensor of this name.
@@ -76,152 +78,37 @@ impl Gguf {
         self.by_name.get(name).map(|&at| self.at(&self.places[at]))
     }
 
-    /// All tensors, in the order of the file's directory.
+    /// All tensors, in the order of the files' directories.
     pub fn tensors(&self) -> impl Iterator<Item = Tensor<'_>> {
         self.places.iter().map(|place| self.at(place))
     }
 
     fn at<'a>(&'a self, place: &'a Place) -> Tensor<'a> {
-        // `check_places` held both against the file's length.
-        let start = self.data + place.offset as usize;
-        let bytes = &self.bytes[start..start + place.bytes as usize];
+        let bytes = &self.files[place.file][place.bytes.clone()];
         Tensor { name: &place.name, kind: place.kind, shape: &place.shape, bytes }
     }
 
-    fn read(bytes: Mapped) -> Result<Self, Fault> {
-        let mut cursor = Cursor::new(&bytes, 0);
-        let (tensors, keys) = header(&mut cursor)?;
-        let entries = read_entries(&mut cursor, keys)?;
-        let places = read_places(&mut cursor, tensors)?;
-        let alignment = alignment(Metadata { bytes: &bytes, entries: &entries })?;
-        let data = cursor.at().next_multiple_of(alignment as usize);
-        check_places(&places, bytes.len().saturating_sub(data) as u64, u64::from(alignment))?;
-        let by_name = places.iter().enumerate().map(|(at, place)| (place.name.clone(), at)).collect();
-        Ok(Self { entries, places, by_name, data, bytes })
+    /// A file by itself.
+    fn one(file: Mapped) -> Result<Self, Fault> {
+        let directory = directory::read(&file, 0)?;
+        let mut one = Self {
+            files: vec![file],
+            entries: directory.entries,
+            places: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        one.add(directory.places)?;
+        Ok(one)
     }
-}
 
-fn header(cursor: &mut Cursor<'_>) -> Result<(u64, u64), Fault> {
-    let at_start = |problem: String| Fault::malformed("header", problem);
-    let magic = cursor.array::<4>().map_err(at_start)?;
-    if magic != *b"GGUF" {
-        return Err(Fault::malformed("header", "this is no GGUF file: it does not begin with \"GGUF\""));
-    }
-    let version = cursor.u32().map_err(at_start)?;
-    if !matches!(version, 2 | 3) {
-        let what = if version.swap_bytes() <= 3 { "big-endian files are" } else { "this version is" };
-        return Err(Fault::unsupported("header", format!("{what} not read (GGUF version {version:#x})")));
-    }
-    let tensors = cursor.u64().map_err(at_start)?;
-    let keys = cursor.u64().map_err(at_start)?;
-    if tensors > TENSORS_MAX || keys > KEYS_MAX {
-        let problem =
-            format!("{tensors} tensors and {keys} keys; at most {TENSORS_MAX} and {KEYS_MAX} are read");
-        return Err(Fault::malformed("header", problem));
-    }
-    Ok((tensors, keys))
-}
-
-fn read_entries(cursor: &mut Cursor<'_>, count: u64) -> Result<BTreeMap<String, Entry>, Fault> {
-    let mut entries = BTreeMap::new();
-    for number in 0..count {
-        let nameless = |problem: String| Fault::malformed(format!("key {number}"), problem);
-        let key = cursor.string().and_then(short).map_err(nameless)?;
-        let named = |problem: String| Fault::malformed(key, problem);
-        let kind = cursor.u32().and_then(Kind::of).map_err(named)?;
-        let entry = Entry { kind, at: cursor.at() };
-        cursor.skip(kind).map_err(named)?;
-        if entries.insert(key.to_owned(), entry).is_some() {
-            return Err(Fault::malformed(key, "the key comes twice"));
+    /// Adds the tensors of a file.
+    fn add(&mut self, places: Vec<Place>) -> Result<(), Fault> {
+        for place in places {
+            if self.by_name.insert(place.name.clone(), self.places.len()).is_some() {
+                return Err(Fault::malformed(format!("tensor {}", place.name), "the name comes twice"));
+            }
+            self.places.push(place);
         }
+        Ok(())
     }
-    Ok(entries)
-}
-
-fn short(name: &str) -> Result<&str, String> {
-    if name.len() > NAME_BYTES_MAX {
-        return Err(format!("its name has {} bytes; at most {NAME_BYTES_MAX} are read", name.len()));
-    }
-    Ok(name)
-}
-
-fn read_places(cursor: &mut Cursor<'_>, count: u64) -> Result<Vec<Place>, Fault> {
-    let mut places = Vec::new();
-    for number in 0..count {
-        let nameless = |problem: String| Fault::malformed(format!("tensor {number}"), problem);
-        let name = cursor.string().and_then(short).map_err(nameless)?;
-        let place = read_place(cursor, name)?;
-        places.push(place);
-    }
-    Ok(places)
-}
-
-fn read_place(cursor: &mut Cursor<'_>, name: &str) -> Result<Place, Fault> {
-    let named = |problem: String| Fault::malformed(format!("tensor {name}"), problem);
-    let dimensions = cursor.u32().map_err(named)?;
-    if dimensions == 0 || dimensions > DIMENSIONS_MAX {
-        return Err(named(format!("has {dimensions} dimensions; 1 to {DIMENSIONS_MAX} are read")));
-    }
-    let mut shape = Vec::new();
-    for _ in 0..dimensions {
-        let len = cursor.u64().map_err(named)?;
-        shape.push(
-            usize::try_from(len)
-                .ok()
-                .filter(|len| *len > 0)
-                .ok_or_else(|| named(format!("a dimension of {len} is none")))?,
-        );
-    }
-    let code = cursor.u32().map_err(named)?;
-    let kind = TensorType::of(code).ok_or_else(|| {
-        let remedy = format!("its type {code} is not read; take a file in one of {:?}", TensorType::ALL);
-        Fault::unsupported(format!("tensor {name}"), remedy)
-    })?;
-    let offset = cursor.u64().map_err(named)?;
-    if !shape[0].is_multiple_of(kind.block_len()) {
-        let problem = format!("rows of {} are not whole blocks of {}", shape[0], kind.block_len());
-        return Err(named(problem));
-    }
-    let numbers = shape.iter().try_fold(1u64, |product, len| product.checked_mul(*len as u64));
-    let bytes = numbers
-        .and_then(|numbers| (numbers / kind.block_len() as u64).checked_mul(kind.block_bytes() as u64))
-        .ok_or_else(|| named(format!("its shape {shape:?} is beyond any file")))?;
-    Ok(Place { name: name.to_owned(), kind, shape, offset, bytes })
-}
-
-fn alignment(metadata: Metadata<'_>) -> Result<u32, Fault> {
-    let key = "general.alignment";
-    let bytes = metadata.u32(key)?.unwrap_or(ALIGNMENT_BYTES_DEFAULT);
-    if !bytes.is_power_of_two() || bytes > ALIGNMENT_BYTES_MAX {
-        return Err(Fault::malformed(key, format!("{bytes} is no power of two up to {ALIGNMENT_BYTES_MAX}")));
-    }
-    Ok(bytes)
-}
-
-/// Each tensor lies aligned within the data section, apart from all others, under a name of its own.
-fn check_places(places: &[Place], data_bytes: u64, alignment: u64) -> Result<(), Fault> {
-    let mut by_offset: Vec<&Place> = places.iter().collect();
-    by_offset.sort_by_key(|place| place.offset);
-    let mut names = std::collections::HashSet::new();
-    let mut free_from = 0;
-    for place in by_offset {
-        let named = |problem: String| Fault::malformed(format!("tensor {}", place.name), problem);
-        if !names.insert(&place.name) {
-            return Err(named("the name comes twice".to_owned()));
-        }
-        if !place.offset.is_multiple_of(alignment) {
-            return Err(named(format!("its offset {} is not a multiple of {alignment}", place.offset)));
-        }
-        if place.offset < free_from {
-            return Err(named("overlaps another tensor".to_owned()));
-        }
-        free_from =
-            place.offset.checked_add(place.bytes).filter(|end| *end <= data_bytes).ok_or_else(|| {
-                named(format!(
-                    "{} bytes at {} reach past the end; is the file whole?",
-                    place.bytes, place.offset
-                ))
-            })?;
-    }
-    Ok(())
 }

@@ -37,6 +37,20 @@ pub(crate) struct Sample {
 const ALIGNMENT_BYTES: usize = 32;
 
 impl Sample {
+    /// The files into which `gguf-split` would cut it, `tensors` to a file. The first holds its keys.
+    pub(crate) fn split(&self, tensors: usize) -> Vec<Self> {
+        let chunks: Vec<&[Block]> = self.tensors.chunks(tensors).collect();
+        let part = |(number, blocks): (usize, &&[Block])| {
+            let keys = if number == 0 { self.keys.clone() } else { Vec::new() };
+            let part = Self { version: self.version, keys, tensors: blocks.to_vec() };
+            // As gguf-split stores them: two of 16 bits, one of 32 with a sign.
+            part.key("split.no", Value::Raw(2, (number as u16).to_le_bytes().to_vec()))
+                .key("split.count", Value::Raw(2, (chunks.len() as u16).to_le_bytes().to_vec()))
+                .key("split.tensors.count", Value::Raw(5, (self.tensors.len() as i32).to_le_bytes().to_vec()))
+        };
+        chunks.iter().enumerate().map(part).collect()
+    }
+
     pub(crate) fn key(mut self, key: impl Into<String>, value: Value) -> Self {
         self.keys.push((key.into(), value));
         self

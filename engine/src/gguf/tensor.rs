@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 /// How a tensor's numbers are stored. The names are ggml's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(non_camel_case_types, reason = "these are the names that everyone knows the types by")]
@@ -119,13 +121,14 @@ impl Tensor<'_> {
     }
 }
 
-/// A tensor's place, checked against the file.
+/// A tensor's place, checked against its file.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) kind: TensorType,
     pub(super) shape: Vec<usize>,
-    /// Relative to the data section.
-    pub(super) offset: u64,
-    pub(super) bytes: u64,
+    /// Which of the model's files.
+    pub(super) file: usize,
+    /// From the file's beginning.
+    pub(super) bytes: Range<usize>,
 }

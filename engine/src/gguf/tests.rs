@@ -110,6 +110,62 @@ fn an_odd_alignment_is_refused() {
     }
 }
 
+/// Writes the files of a model that is in several.
+fn folder(parts: &[Sample]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, part) in parts.iter().enumerate() {
+        let name = format!("m-{:05}-of-{:05}.gguf", number + 1, parts.len());
+        std::fs::write(folder.path().join(name), part.bytes()).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_model_in_several_files_is_opened_by_any_of_them() {
+    let whole = Gguf::from_bytes(small().bytes()).unwrap();
+    for tensors in [1, 2] {
+        let parts = small().split(tensors);
+        let folder = folder(&parts);
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let all = Gguf::open(&entry.unwrap().path()).unwrap();
+            assert_eq!(all.metadata().u32("llama.block_count").unwrap(), Some(2));
+            let bytes = |gguf: &Gguf| -> Vec<(String, Vec<u8>)> {
+                gguf.tensors().map(|tensor| (tensor.name.to_owned(), tensor.bytes.to_vec())).collect()
+            };
+            assert_eq!(bytes(&all), bytes(&whole));
+            assert_eq!(all.tensor("half").unwrap().shape, [2, 2]);
+        }
+    }
+}
+
+#[test]
+fn a_model_in_several_files_that_do_not_belong_together_is_refused_by_name() {
+    let edit = |change: &dyn Fn(&mut Vec<Sample>)| {
+        let mut parts = small().split(1);
+        change(&mut parts);
+        folder(&parts)
+    };
+    let gone = edit(&|_| ());
+    std::fs::remove_file(gone.path().join("m-00002-of-00003.gguf")).unwrap();
+    let cases = [
+        ("m-00002-of-00003.gguf: is missing", gone),
+        ("m-00002-of-00003.gguf: split.no", edit(&|parts| parts[1] = parts[0].clone())),
+        ("m-00002-of-00003.gguf: tensor norm", edit(&|parts| parts[1].tensors[0].name = "norm".into())),
+        ("m-00003-of-00003.gguf: split.no", edit(&|parts| parts[2].keys.clear())),
+        ("m-00003-of-00003.gguf: header", edit(&|parts| parts[2].version = Some(9))),
+        ("split.tensors.count", edit(&|parts| drop(parts[2].tensors.pop()))),
+        ("must be named so: -00002-of-00003.gguf", edit(&|parts| parts.swap(0, 1))),
+        ("split.count", edit(&|parts| parts[0].keys.push(("split.count".into(), Value::U32(1 << 20))))),
+    ];
+    for (expected, folder) in cases {
+        let path = folder.path().join("m-00001-of-00003.gguf");
+        let fault = Gguf::open(&path).err().unwrap_or_else(|| panic!("{expected}: accepted"));
+        assert!(fault.message().contains(expected), "{expected}: {fault}");
+    }
+    let fault = Gguf::from_bytes(small().split(1)[0].bytes()).err().unwrap();
+    assert_eq!(fault.kind(), &Kind::Unsupported { field: "split.count".into() });
+}
+
 fn read_everything(bytes: Vec<u8>) {
     let Ok(gguf) = Gguf::from_bytes(bytes) else { return };
     let metadata = gguf.metadata();

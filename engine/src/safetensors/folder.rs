@@ -73,5 +73,5 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn in_file(file: &str, fault: &Fault) -> Fault {
-    Fault::malformed(file, fault.message())
+    Fault::new(fault.kind().clone(), format!("{file}: {}", fault.message()))
 }
