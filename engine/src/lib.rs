@@ -6,6 +6,7 @@ pub mod gguf;
 mod grammar;
 mod kernels;
 mod kv;
+pub mod limits;
 mod mapped;
 mod model;
 mod quant;
