@@ -99,11 +99,13 @@ fn main() -> Result<(), Fault> {
     let wants = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let speed = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64();
     if wants("p") {
-    let prompts = (0..ROUNDS).map(|_| speed(PROMPT_TOKENS, round(&scheduler, 1, PROMPT_TOKENS, 1).0));
-    println!("prompt of {PROMPT_TOKENS}: {:.0} tokens/s", median(prompts.collect()));
+        let prompts = (0..ROUNDS).map(|_| speed(PROMPT_TOKENS, round(&scheduler, 1, PROMPT_TOKENS, 1).0));
+        println!("prompt of {PROMPT_TOKENS}: {:.0} tokens/s", median(prompts.collect()));
     }
     for count in [1, 4, 16, 64] {
-        if !wants(&count.to_string()) { continue; }
+        if !wants(&count.to_string()) {
+            continue;
+        }
         let answers = (0..ROUNDS).map(|_| {
             let time = round(&scheduler, count, 16, ANSWER_TOKENS).1;
             speed(count * (ANSWER_TOKENS - 1), time)

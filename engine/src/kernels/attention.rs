@@ -8,9 +8,9 @@ mod tests;
 
 use std::ops::Range;
 
+use super::arch::Arch;
 use super::cache::{Cache, PAGE_TOKENS, Page, Place, Writer};
 use super::lanes::{LANES, Lanes, exp, largest, normalise, sum};
-use super::panel::Arch;
 use super::rotary::{Turn, rotate};
 
 /// The longest head.
@@ -74,10 +74,19 @@ impl Query<'_> {
 }
 
 /// Normalises and turns a head: of queries, or of keys.
+///
+/// # Safety
+/// The CPU has the instruction set.
 #[inline(always)]
-fn prepare(from: &[f32], norm: Option<(&[f32], f32)>, turn: Option<Turn<'_>>, to: &mut [f32]) {
+unsafe fn prepare<A: Arch>(
+    from: &[f32],
+    norm: Option<(&[f32], f32)>,
+    turn: Option<Turn<'_>>,
+    to: &mut [f32],
+) {
     match norm {
-        Some((weights, epsilon)) => normalise(from, weights, epsilon, to),
+        // SAFETY: The caller's promise.
+        Some((weights, epsilon)) => unsafe { normalise::<A>(from, weights, epsilon, to) },
         None => to.copy_from_slice(from),
     }
     if let Some(turn) = turn {
@@ -119,7 +128,8 @@ unsafe fn some_heads<A: Arch, const H: usize>(
     let Query { attention, pages, .. } = *query;
     let mut heads = [[0.0f32; HEAD_LEN_MAX]; H];
     for (head, from) in heads.iter_mut().zip(queries.chunks_exact(head_len)) {
-        prepare(from, attention.query_norm, query.turn, &mut head[..head_len]);
+        // SAFETY: The caller's promise.
+        unsafe { prepare::<A>(from, attention.query_norm, query.turn, &mut head[..head_len]) };
         head[..head_len].iter_mut().for_each(|number| *number *= attention.scale);
     }
     let mut peaks = [f32::NEG_INFINITY; H];
@@ -268,7 +278,8 @@ pub(super) unsafe fn remember<A: Arch>(
     let head_len = writer.head_len();
     for (head, (key, value)) in keys.chunks_exact(head_len).zip(values.chunks_exact(head_len)).enumerate() {
         let mut turned = [0.0; HEAD_LEN_MAX];
-        prepare(key, norm, turn, &mut turned[..head_len]);
+        // SAFETY: The caller's promise.
+        unsafe { prepare::<A>(key, norm, turn, &mut turned[..head_len]) };
         let (mut narrow_key, mut narrow_value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
         // SAFETY: The caller's promise.
         unsafe {

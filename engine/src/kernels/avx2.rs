@@ -3,41 +3,184 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_loadu_si128, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_fmadd_ps, _mm256_load_si256,
-    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi8,
-    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_slli_epi16, _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_ps,
+    __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128,
+    _mm_max_ps, _mm_max_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_si128, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps, _mm256_castps_si256, _mm256_castps256_ps128,
+    _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_div_ps,
+    _mm256_extract_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_load_si256,
+    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permutevar8x32_epi32, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_setzero_si256,
+    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srai_epi32, _mm256_srli_epi16,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
 };
 
-use super::lanes::{LANES, Lanes};
+use super::arch::Arch;
+use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::Tile;
-use super::panel::{Arch, Shape};
-use super::rows::{BLOCK_LEN, Input};
+use super::panel::Shape;
+use super::rows::{BLOCK_LEN, Block, Input};
 
 pub(super) struct Avx2;
+
+/// Sixteen floats.
+#[derive(Clone, Copy)]
+pub(super) struct Pair(__m256, __m256);
 
 /// Rows of a tile in a register.
 const HALF: usize = LANES / 2;
 
 impl Arch for Avx2 {
+    type Floats = Pair;
+
     #[inline(always)]
-    unsafe fn widen(from: &[u16; LANES]) -> Lanes {
-        // SAFETY: The caller has F16C; the arrays have the sizes of two vectors.
+    unsafe fn splat(number: f32) -> Pair {
+        // SAFETY: The caller has AVX2, FMA and F16C, here and below.
+        unsafe { Pair(_mm256_set1_ps(number), _mm256_set1_ps(number)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: &Lanes) -> Pair {
+        // SAFETY: The array has the size of two vectors, here and below.
+        unsafe { Pair(_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(HALF))) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(from: Pair, to: &mut Lanes) {
+        // SAFETY: As above.
         unsafe {
-            let low = _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()));
-            let high = _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(HALF).cast()));
-            std::mem::transmute([low, high])
+            _mm256_storeu_ps(to.as_mut_ptr(), from.0);
+            _mm256_storeu_ps(to.as_mut_ptr().add(HALF), from.1);
         }
     }
 
     #[inline(always)]
-    unsafe fn narrow(from: &Lanes) -> [u16; LANES] {
-        // SAFETY: The caller has F16C; the arrays have the sizes of two vectors.
+    unsafe fn load_half(from: &[u16; LANES]) -> Pair {
+        // SAFETY: As above.
         unsafe {
-            let low = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr()));
-            let high = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(from.as_ptr().add(HALF)));
-            std::mem::transmute([low, high])
+            let low = _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()));
+            Pair(low, _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(HALF).cast())))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(from: Pair, to: &mut [u16; LANES]) {
+        // SAFETY: As above.
+        unsafe {
+            let low = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(from.0);
+            let high = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(from.1);
+            _mm_storeu_si128(to.as_mut_ptr().cast(), low);
+            _mm_storeu_si128(to.as_mut_ptr().add(HALF).cast(), high);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Pair, b: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: Pair, b: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: Pair, b: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_mul_ps(a.0, b.0), _mm256_mul_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: Pair, b: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_div_ps(a.0, b.0), _mm256_div_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(a: Pair, b: Pair, c: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_fmadd_ps(a.0, b.0, c.0), _mm256_fmadd_ps(a.1, b.1, c.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Pair, b: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: Pair, b: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe { Pair(_mm256_min_ps(a.0, b.0), _mm256_min_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(shifted: Pair) -> Pair {
+        // SAFETY: As above.
+        unsafe {
+            let base = _mm256_set1_epi32(127i32.wrapping_sub(ROUNDER.to_bits().cast_signed()));
+            let low = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_castps_si256(shifted.0), base));
+            let high = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_castps_si256(shifted.1), base));
+            Pair(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: Pair) -> f32 {
+        // SAFETY: As above.
+        unsafe {
+            let eight = _mm256_add_ps(a.0, a.1);
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn largest(a: Pair) -> f32 {
+        // SAFETY: As above.
+        unsafe {
+            let eight = _mm256_max_ps(a.0, a.1);
+            let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn quantise(from: &[f32; BLOCK_LEN], to: &mut Block) {
+        // SAFETY: As above; a block has four vectors of floats, and as many bytes as one.
+        unsafe {
+            let mut numbers = [_mm256_setzero_ps(); 4];
+            let sign = _mm256_set1_ps(-0.0);
+            let mut peaks = Pair(_mm256_setzero_ps(), _mm256_setzero_ps());
+            for (at, numbers) in numbers.iter_mut().enumerate() {
+                *numbers = _mm256_loadu_ps(from.as_ptr().add(at * HALF));
+                peaks.0 = _mm256_max_ps(peaks.0, _mm256_andnot_ps(sign, *numbers));
+            }
+            let (scale, inverse) = Block::scales(Self::largest(peaks));
+            let (inverse, rounder) = (_mm256_set1_ps(inverse), _mm256_set1_ps(ROUNDER));
+            // The low byte of the sum is the nearest integer, ties to even, in two's complement.
+            let mut quants = [_mm256_setzero_si256(); 4];
+            for (quants, numbers) in quants.iter_mut().zip(numbers) {
+                let shifted = _mm256_castps_si256(_mm256_fmadd_ps(numbers, inverse, rounder));
+                *quants = _mm256_srai_epi32::<24>(_mm256_slli_epi32::<24>(shifted));
+            }
+            let [a, b, c, d] = quants;
+            let (low, high) = (_mm256_add_epi32(a, b), _mm256_add_epi32(c, d));
+            // Packing goes by halves of vectors; the permutation puts eights back in their order.
+            let bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let bytes = _mm256_permutevar8x32_epi32(bytes, order);
+            _mm256_storeu_si256(to.words.as_mut_ptr().cast(), bytes);
+            // Low and high sums in alternate pairs, both halves of the vector.
+            let pairs = _mm256_hadd_epi32(low, high);
+            let fours = _mm256_hadd_epi32(pairs, pairs);
+            let low = _mm256_extract_epi32::<0>(fours) + _mm256_extract_epi32::<4>(fours);
+            let high = _mm256_extract_epi32::<1>(fours) + _mm256_extract_epi32::<5>(fours);
+            to.settle(scale, [low, high]);
         }
     }
 

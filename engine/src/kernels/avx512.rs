@@ -3,31 +3,140 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _mm256_loadu_si256, _mm512_and_si512, _mm512_cvtepi32_ps,
-    _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_ps,
+    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _mm256_cvtsi256_si32, _mm256_dpbusd_epi32,
+    _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256, _mm256_set_m128i, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
+    _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_mullo_epi32, _mm512_reduce_add_ps,
+    _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::lanes::{LANES, Lanes};
+use super::arch::Arch;
+use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::Tile;
-use super::panel::{Arch, Shape};
-use super::rows::{BLOCK_LEN, Input};
+use super::panel::Shape;
+use super::rows::{BLOCK_LEN, Block, Input};
 
 pub(super) struct Avx512;
 
 impl Arch for Avx512 {
+    type Floats = __m512;
+
     #[inline(always)]
-    unsafe fn widen(from: &[u16; LANES]) -> Lanes {
-        // SAFETY: The caller has AVX-512; both arrays have the vectors' sizes.
-        unsafe { std::mem::transmute(_mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast()))) }
+    unsafe fn splat(number: f32) -> __m512 {
+        // SAFETY: The caller has AVX-512, here and below.
+        unsafe { _mm512_set1_ps(number) }
     }
 
     #[inline(always)]
-    unsafe fn narrow(from: &Lanes) -> [u16; LANES] {
-        // SAFETY: The caller has AVX-512; both arrays have the vectors' sizes.
+    unsafe fn load(from: &Lanes) -> __m512 {
+        // SAFETY: The array has the vector's size, here and below.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(from: __m512, to: &mut Lanes) {
+        // SAFETY: As above.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), from) };
+    }
+
+    #[inline(always)]
+    unsafe fn load_half(from: &[u16; LANES]) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(from: __m512, to: &mut [u16; LANES]) {
+        // SAFETY: As above.
         unsafe {
-            std::mem::transmute(_mm512_cvtps_ph(_mm512_loadu_ps(from.as_ptr()), _MM_FROUND_TO_NEAREST_INT))
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(from));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(shifted: __m512) -> __m512 {
+        // SAFETY: As above.
+        unsafe {
+            let base = _mm512_set1_epi32(127i32.wrapping_sub(ROUNDER.to_bits().cast_signed()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_castps_si512(shifted), base)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: __m512) -> f32 {
+        // SAFETY: As above. The intrinsic adds halves.
+        unsafe { _mm512_reduce_add_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn largest(a: __m512) -> f32 {
+        // SAFETY: As above.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn quantise(from: &[f32; BLOCK_LEN], to: &mut Block) {
+        // SAFETY: As above; a block has two vectors of floats, and as many bytes as a vector of 32.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(from.as_ptr()), _mm512_loadu_ps(from.as_ptr().add(LANES)));
+            let peaks = _mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high));
+            let (scale, inverse) = Block::scales(_mm512_reduce_max_ps(peaks));
+            let (inverse, rounder) = (_mm512_set1_ps(inverse), _mm512_set1_ps(ROUNDER));
+            // The low byte of the sum is the nearest integer, ties to even, in two's complement.
+            let low = _mm512_castps_si512(_mm512_fmadd_ps(low, inverse, rounder));
+            let high = _mm512_castps_si512(_mm512_fmadd_ps(high, inverse, rounder));
+            let quants = _mm256_set_m128i(_mm512_cvtepi32_epi8(high), _mm512_cvtepi32_epi8(low));
+            _mm256_storeu_si256(to.words.as_mut_ptr().cast(), quants);
+            let fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), quants);
+            let twos = _mm256_hadd_epi32(fours, fours);
+            let halves = _mm256_hadd_epi32(twos, twos);
+            let low_sum = _mm256_cvtsi256_si32(halves);
+            to.settle(scale, [low_sum, _mm256_extract_epi32::<4>(halves)]);
         }
     }
 

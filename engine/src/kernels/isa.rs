@@ -74,12 +74,14 @@ macro_rules! entries {
 
             $(#[target_feature(enable = $features)])?
             pub(in crate::kernels) unsafe fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut Input) {
-                lanes::normalise(from, weights, epsilon, &mut to.floats);
+                // SAFETY: The caller's promise.
+                unsafe { lanes::normalise::<$arch>(from, weights, epsilon, &mut to.floats) };
             }
 
             $(#[target_feature(enable = $features)])?
             pub(in crate::kernels) unsafe fn quantise(row: &mut Input) {
-                lanes::quantise(row);
+                // SAFETY: The caller's promise.
+                unsafe { lanes::quantise::<$arch>(row) };
             }
 
             $(#[target_feature(enable = $features)])?

@@ -3,6 +3,9 @@
 //! Each function is compiled once for every instruction set (see `entries!`). None reorders or fuses what is written
 //! here, and `mul_add` rounds once everywhere, so all of them give the same bits.
 
+#![expect(unsafe_code, reason = "instruction sets that may be absent")]
+
+use super::arch::Arch;
 use super::rows::{BLOCK_LEN, Input};
 
 /// Sixteen numbers: a register of AVX-512, two of AVX2.
@@ -11,36 +14,68 @@ pub(super) type Lanes = [f32; LANES];
 pub(super) const LANES: usize = 16;
 
 /// Adding it leaves the nearest whole number in the low bits of the mantissa.
-const ROUNDER: f32 = 12_582_912.0;
+pub(super) const ROUNDER: f32 = 12_582_912.0;
 /// Beyond these the exponential leaves the range of normal numbers.
 const EXP_INPUT_MAX: f32 = 88.0;
 const EXP_INPUT_MIN: f32 = -87.0;
+/// ln 2 in two parts (Cody and Waite), negated, so that the remainder is exact enough.
+const LN_2: [f32; 2] = [-0.693_145_75, -1.428_606_8e-6];
+/// The Taylor series of e^x, the highest power first; its next term is below 2e-8 for |x| <= ln 2 / 2.
+const EXP_SERIES: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
 
 /// e to the power of `x`, to about two units in the last place; `x` is held within the range of normal results.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn exponential<A: Arch>(x: A::Floats) -> A::Floats {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let x = A::min(A::splat(EXP_INPUT_MAX), A::max(A::splat(EXP_INPUT_MIN), x));
+        let shifted = A::mul_add(x, A::splat(std::f32::consts::LOG2_E), A::splat(ROUNDER));
+        let whole = A::sub(shifted, A::splat(ROUNDER));
+        let rest = A::mul_add(whole, A::splat(LN_2[0]), x);
+        let rest = A::mul_add(whole, A::splat(LN_2[1]), rest);
+        let mut sum = A::splat(EXP_SERIES[0]);
+        for factor in &EXP_SERIES[1..] {
+            sum = A::mul_add(rest, sum, A::splat(*factor));
+        }
+        A::mul(sum, A::power_of_two(shifted))
+    }
+}
+
+/// [`exponential`] of one number.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     let x = x.clamp(EXP_INPUT_MIN, EXP_INPUT_MAX);
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
     let whole = shifted - ROUNDER;
-    // ln 2 in two parts (Cody and Waite), so that the remainder is exact enough.
-    let rest = whole.mul_add(-0.693_145_75, x);
-    let rest = whole.mul_add(-1.428_606_8e-6, rest);
-    // The Taylor series; its next term is below 2e-8 for |rest| <= ln 2 / 2.
-    let mut sum = 1.0 / 5040.0;
-    for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        sum = rest.mul_add(sum, factor);
-    }
-    let power = shifted.to_bits().wrapping_sub(ROUNDER.to_bits()).wrapping_add(127) << 23;
-    sum * f32::from_bits(power)
+    let rest = whole.mul_add(LN_2[1], whole.mul_add(LN_2[0], x));
+    let sum = EXP_SERIES[1..].iter().fold(EXP_SERIES[0], |sum, factor| rest.mul_add(sum, *factor));
+    sum * power_of_two(shifted)
+}
+
+/// 2 to the power of what [`ROUNDER`] left in the low bits.
+#[inline(always)]
+pub(super) const fn power_of_two(shifted: f32) -> f32 {
+    f32::from_bits(shifted.to_bits().wrapping_sub(ROUNDER.to_bits()).wrapping_add(127) << 23)
 }
 
 /// `gate * sigmoid(gate) * up`.
+///
+/// # Safety
+/// The CPU has the instruction set.
 #[inline(always)]
-pub(super) fn gated(gate: f32, up: f32) -> f32 {
-    gate / (1.0 + exp(-gate)) * up
+pub(super) unsafe fn gated<A: Arch>(gate: A::Floats, up: A::Floats) -> A::Floats {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let one = A::splat(1.0);
+        let inverse = exponential::<A>(A::sub(A::splat(0.0), gate));
+        A::mul(A::div(gate, A::add(one, inverse)), up)
+    }
 }
 
-/// The sum of the lanes, in a fixed order.
+/// The sum of the lanes, in a fixed order: halves are added until one is left.
 #[inline(always)]
 pub(super) fn sum(lanes: &Lanes) -> f32 {
     let mut lanes = *lanes;
@@ -69,49 +104,44 @@ pub(super) fn largest(lanes: &Lanes) -> f32 {
 }
 
 /// Writes `from`, divided by its root mean square and multiplied by `weights`, to `to`.
+///
+/// # Safety
+/// The CPU has the instruction set.
 #[inline(always)]
-pub(super) fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
-    let mut squares = [0.0; LANES];
+pub(super) unsafe fn normalise<A: Arch>(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
     let (chunks, rest) = from.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            squares[lane] = chunk[lane].mul_add(chunk[lane], squares[lane]);
+    // SAFETY: The caller's promise.
+    let squares = unsafe {
+        let mut squares = A::splat(0.0);
+        for chunk in chunks {
+            let x = A::load(chunk);
+            squares = A::mul_add(x, x, squares);
         }
+        let mut last = [0.0; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        A::sum(A::mul_add(A::load(&last), A::load(&last), squares))
+    };
+    let scale = 1.0 / (squares / from.len() as f32 + epsilon).sqrt();
+    let whole = to.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks).zip(weights.as_chunks().0);
+    for ((to, x), weights) in whole {
+        // SAFETY: The caller's promise.
+        unsafe { A::store(A::mul(A::mul(A::load(x), A::splat(scale)), A::load(weights)), to) };
     }
-    for (square, x) in squares.iter_mut().zip(rest) {
-        *square = x.mul_add(*x, *square);
-    }
-    let scale = 1.0 / (sum(&squares) / from.len() as f32 + epsilon).sqrt();
-    for ((to, x), weight) in to.iter_mut().zip(from).zip(weights) {
+    let start = from.len() - rest.len();
+    for ((to, x), weight) in to[start..].iter_mut().zip(rest).zip(&weights[start..]) {
         *to = x * scale * weight;
     }
 }
 
 /// Rounds `row.floats` to 8-bit integers, block by block.
+///
+/// # Safety
+/// The CPU has the instruction set.
 #[inline(always)]
-pub(super) fn quantise(row: &mut Input) {
+pub(super) unsafe fn quantise<A: Arch>(row: &mut Input) {
     let blocks = row.floats.as_chunks::<BLOCK_LEN>().0;
     for (block, to) in blocks.iter().zip(&mut row.blocks) {
-        let mut lanes = [0.0; LANES];
-        for lane in 0..LANES {
-            lanes[lane] = block[lane].abs().max(block[lane + LANES].abs());
-        }
-        let peak = largest(&lanes);
-        let inverse = if peak > 0.0 { 127.0 / peak } else { 0.0 };
-        let mut quants = [0i32; BLOCK_LEN];
-        for (quant, x) in quants.iter_mut().zip(block) {
-            // The low byte of the sum is the nearest integer, ties to even, in two's complement.
-            *quant = i32::from((x.mul_add(inverse, ROUNDER).to_bits() as u8).cast_signed());
-        }
-        for (word, four) in to.words.iter_mut().zip(quants.as_chunks::<4>().0) {
-            *word = [four[0] as i8, four[1] as i8, four[2] as i8, four[3] as i8];
-        }
-        let halves = quants.as_chunks::<16>().0;
-        let (low, high): (i32, i32) = (halves[0].iter().sum(), halves[1].iter().sum());
-        let scale = peak / 127.0;
-        to.scale = scale;
-        to.sum = scale * (low + high) as f32;
-        to.negated_sum = -(low + high);
-        to.negated_sums = [-low, -high];
+        // SAFETY: The caller's promise.
+        unsafe { A::quantise(block, to) };
     }
 }

@@ -3,6 +3,7 @@
 //! This is the only room with `unsafe` (but for mapping the file). Its doors are safe: [`Kernels`] checks shapes before
 //! it hands out work. A kernel is a type that implements `panel::Arch`; it is held to `portable` bit by bit.
 
+mod arch;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;

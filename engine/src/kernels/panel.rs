@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use super::arch::Arch;
 use super::lanes::{LANES, Lanes, gated};
 use super::matrix::{Matrix, Storage, Tile, Width};
 use super::pool::Pointer;
@@ -19,28 +20,6 @@ use crate::quant::Form;
 const TILES: usize = 2;
 /// Rows taken together, so that weights are unpacked once for all of them.
 const ROWS: usize = 4;
-
-/// An instruction set.
-pub(super) trait Arch {
-    /// # Safety
-    /// The CPU has the instruction set.
-    unsafe fn widen(from: &[u16; LANES]) -> Lanes;
-
-    /// # Safety
-    /// The CPU has the instruction set.
-    unsafe fn narrow(from: &Lanes) -> [u16; LANES];
-
-    /// Writes the products of `T` tiles and `R` rows.
-    ///
-    /// # Safety
-    /// The CPU has the instruction set; tiles and rows have `groups` groups of form `F`.
-    unsafe fn products<F: Shape, const T: usize, const R: usize>(
-        tiles: &[Tile<'_>; T],
-        rows: &[&Input; R],
-        groups: usize,
-        to: &mut [[Lanes; R]; T],
-    );
-}
 
 /// What becomes of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,47 +55,47 @@ impl<'a> Destination<'a> {
     }
 
     /// # Safety
-    /// Nobody else touches this tile of this row.
+    /// The CPU has the instruction set, and nobody else touches this tile of this row.
     #[inline(always)]
-    unsafe fn put(&self, tile: usize, row: usize, product: &Lanes) {
+    unsafe fn put<A: Arch>(&self, tile: usize, row: usize, product: &Lanes) {
         let start = tile * LANES;
         assert!(row < self.rows && start < self.len, "beyond the destination");
         let count = LANES.min(self.len - start);
         // SAFETY: The range was just held against the rows, and is the caller's alone.
         let to = unsafe { std::slice::from_raw_parts_mut(self.base.at(row * self.len + start), count) };
-        let mut product = *product;
-        if let Some(bias) = self.bias {
-            for (lane, bias) in product.iter_mut().zip(&bias[start..start + LANES]) {
-                *lane += bias;
+        let bias = self.bias.and_then(|bias| bias.get(start..)?.first_chunk::<LANES>());
+        // SAFETY: The caller's promise.
+        unsafe {
+            let mut product = A::load(product);
+            if let Some(bias) = bias {
+                product = A::add(product, A::load(bias));
             }
-        }
-        // Of a known length, nearly always, so that it stays in registers.
-        if let Some(to) = to.as_mut_array::<LANES>() {
-            self.mode.apply(to, &product);
-        } else {
-            let mut there = [0.0; LANES];
-            there[..count].copy_from_slice(to);
-            self.mode.apply(&mut there, &product);
-            to.copy_from_slice(&there[..count]);
+            // Of a known length, nearly always, so that it stays in registers.
+            if let Some(to) = to.as_mut_array::<LANES>() {
+                self.mode.apply::<A>(to, product);
+            } else {
+                let mut there = [0.0; LANES];
+                there[..count].copy_from_slice(to);
+                self.mode.apply::<A>(&mut there, product);
+                to.copy_from_slice(&there[..count]);
+            }
         }
     }
 }
 
 impl Mode {
+    /// # Safety
+    /// The CPU has the instruction set.
     #[inline(always)]
-    fn apply(self, to: &mut Lanes, product: &Lanes) {
-        match self {
-            Self::Set => *to = *product,
-            Self::Add => {
-                for (to, product) in to.iter_mut().zip(product) {
-                    *to += product;
-                }
-            }
-            Self::Gate => {
-                for (to, product) in to.iter_mut().zip(product) {
-                    *to = gated(*to, *product);
-                }
-            }
+    unsafe fn apply<A: Arch>(self, to: &mut Lanes, product: A::Floats) {
+        // SAFETY: The caller's promise.
+        unsafe {
+            let result = match self {
+                Self::Set => product,
+                Self::Add => A::add(A::load(to), product),
+                Self::Gate => gated::<A>(A::load(to), product),
+            };
+            A::store(result, to);
         }
     }
 }
@@ -231,7 +210,7 @@ unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
     for (tile_at, products) in products.iter().enumerate() {
         for (row_at, product) in products.iter().enumerate() {
             // SAFETY: The caller's promise.
-            unsafe { to.put(tile + tile_at, row + row_at, product) };
+            unsafe { to.put::<A>(tile + tile_at, row + row_at, product) };
         }
     }
 }
@@ -255,7 +234,7 @@ unsafe fn floats<A: Arch>(work: &Work<'_>, width: Width, tiles: Range<usize>, ro
                 }
             }
             // SAFETY: The caller's promise.
-            unsafe { to.put(tile, row, &product) };
+            unsafe { to.put::<A>(tile, row, &product) };
         }
     }
 }

@@ -5,22 +5,104 @@
 
 use half::f16;
 
-use super::lanes::{LANES, Lanes};
+use super::arch::Arch;
+use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
 use super::matrix::{Tile, Width, float};
-use super::panel::{Arch, Shape};
+use super::panel::Shape;
 use super::rows::{BLOCK_LEN, Block, Input};
 
 pub(super) struct Portable;
 
 impl Arch for Portable {
+    type Floats = Lanes;
+
     #[inline(always)]
-    unsafe fn widen(from: &[u16; LANES]) -> Lanes {
+    unsafe fn splat(number: f32) -> Lanes {
+        [number; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: &Lanes) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    unsafe fn store(from: Lanes, to: &mut Lanes) {
+        *to = from;
+    }
+
+    #[inline(always)]
+    unsafe fn load_half(from: &[u16; LANES]) -> Lanes {
         from.map(|bits| f16::from_bits(bits).to_f32_const())
     }
 
     #[inline(always)]
-    unsafe fn narrow(from: &Lanes) -> [u16; LANES] {
-        from.map(|number| f16::from_f32_const(number).to_bits())
+    unsafe fn store_half(from: Lanes, to: &mut [u16; LANES]) {
+        *to = from.map(|number| f16::from_f32_const(number).to_bits());
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane] / b[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(shifted: Lanes) -> Lanes {
+        shifted.map(power_of_two)
+    }
+
+    #[inline(always)]
+    unsafe fn sum(a: Lanes) -> f32 {
+        sum(&a)
+    }
+
+    #[inline(always)]
+    unsafe fn largest(a: Lanes) -> f32 {
+        largest(&a)
+    }
+
+    #[inline(always)]
+    unsafe fn quantise(from: &[f32; BLOCK_LEN], to: &mut Block) {
+        let peak = from.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+        let (scale, inverse) = Block::scales(peak);
+        let mut sums = [0; 2];
+        for (at, x) in from.iter().enumerate() {
+            // The low byte of the sum is the nearest integer, ties to even, in two's complement.
+            let quant = (x.mul_add(inverse, ROUNDER).to_bits() as u8).cast_signed();
+            to.words[at / 4][at % 4] = quant;
+            sums[at / (BLOCK_LEN / 2)] += i32::from(quant);
+        }
+        to.settle(scale, sums);
     }
 
     #[inline(always)]

@@ -3,6 +3,9 @@
 /// How many activations share a scale.
 pub(crate) const BLOCK_LEN: usize = 32;
 
+/// The largest integer of an activation; its negative is the smallest.
+const QUANT_MAX: f32 = 127.0;
+
 /// A row that goes into products: as it is, for floating-point weights, and in 8-bit integers, for quantised ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input {
@@ -60,6 +63,21 @@ impl Input {
 }
 
 impl Block {
+    /// Notes the scale, and the sums of the integers of each half.
+    #[inline(always)]
+    pub(super) const fn settle(&mut self, scale: f32, [low, high]: [i32; 2]) {
+        self.scale = scale;
+        self.sum = scale * (low + high) as f32;
+        self.negated_sum = -(low + high);
+        self.negated_sums = [-low, -high];
+    }
+
+    /// The scale of a block whose largest number is `peak`, and what numbers are multiplied by.
+    #[inline(always)]
+    pub(super) fn scales(peak: f32) -> (f32, f32) {
+        (peak / QUANT_MAX, if peak > 0.0 { QUANT_MAX / peak } else { 0.0 })
+    }
+
     /// The sum of a group's integers, negated: of the whole block, or of the half that the group is.
     #[inline(always)]
     pub(super) const fn negated_sum_of(&self, group: usize, group_len: usize) -> i32 {

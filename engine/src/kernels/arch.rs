@@ -1,0 +1,84 @@
+//! What a kernel is made of: an instruction set as a type.
+//!
+//! Every operation rounds as IEEE 754 says and none is reordered, so that whatever is written in these operations gives
+//! the same bits on every instruction set. `portable` is the reference.
+
+#![expect(unsafe_code, reason = "an instruction set may be absent")]
+
+use super::lanes::{LANES, Lanes};
+use super::matrix::Tile;
+use super::panel::Shape;
+use super::rows::{BLOCK_LEN, Block, Input};
+
+/// An instruction set.
+///
+/// # Safety
+/// Of every function: the CPU has the instruction set.
+pub(super) trait Arch {
+    /// Sixteen floats in registers.
+    type Floats: Copy;
+
+    unsafe fn splat(number: f32) -> Self::Floats;
+    unsafe fn load(from: &Lanes) -> Self::Floats;
+    unsafe fn store(from: Self::Floats, to: &mut Lanes);
+    /// From 16-bit floats, exactly.
+    unsafe fn load_half(from: &[u16; LANES]) -> Self::Floats;
+    /// To 16-bit floats, to nearest, ties to even.
+    unsafe fn store_half(from: Self::Floats, to: &mut [u16; LANES]);
+
+    unsafe fn add(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn sub(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn mul(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    unsafe fn div(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b + c`, rounded once.
+    unsafe fn mul_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// The larger; `b` where either is no number.
+    unsafe fn max(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// The smaller; `b` where either is no number.
+    unsafe fn min(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `2^n`, where `n` (-126 to 127) is in the low bits of the mantissa of `shifted`, as adding
+    /// [`super::lanes::ROUNDER`] leaves it.
+    unsafe fn power_of_two(shifted: Self::Floats) -> Self::Floats;
+    /// The sum of the lanes: halves are added until one is left.
+    unsafe fn sum(a: Self::Floats) -> f32;
+    /// The largest of the lanes, where all are numbers.
+    unsafe fn largest(a: Self::Floats) -> f32;
+
+    /// Rounds a block to 8-bit integers; [`Block`] says what becomes of it.
+    unsafe fn quantise(from: &[f32; BLOCK_LEN], to: &mut Block);
+
+    /// Writes the products of `T` tiles and `R` rows.
+    ///
+    /// # Safety
+    /// Tiles and rows have `groups` groups of form `F`.
+    unsafe fn products<F: Shape, const T: usize, const R: usize>(
+        tiles: &[Tile<'_>; T],
+        rows: &[&Input; R],
+        groups: usize,
+        to: &mut [[Lanes; R]; T],
+    );
+
+    /// [`Self::load_half`], in memory.
+    ///
+    /// # Safety
+    /// As for all.
+    #[inline(always)]
+    unsafe fn widen(from: &[u16; LANES]) -> Lanes {
+        let mut to = [0.0; LANES];
+        // SAFETY: The caller's promise.
+        unsafe { Self::store(Self::load_half(from), &mut to) };
+        to
+    }
+
+    /// [`Self::store_half`], from memory.
+    ///
+    /// # Safety
+    /// As for all.
+    #[inline(always)]
+    unsafe fn narrow(from: &Lanes) -> [u16; LANES] {
+        let mut to = [0; LANES];
+        // SAFETY: The caller's promise.
+        unsafe { Self::store_half(Self::load(from), &mut to) };
+        to
+    }
+}
