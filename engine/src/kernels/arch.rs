@@ -8,7 +8,7 @@
 use super::lanes::{LANES, Lanes};
 use super::matrix::Tile;
 use super::panel::Shape;
-use super::rows::{BLOCK_LEN, Block, Input};
+use super::rows::{BLOCK_LEN, Block};
 
 /// An instruction set.
 ///
@@ -53,7 +53,7 @@ pub(super) trait Arch {
     /// Tiles and rows have `groups` groups of form `F`.
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
         tiles: &[Tile<'_>; T],
-        rows: &[&Input; R],
+        rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
     );

@@ -19,7 +19,7 @@ use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::Tile;
 use super::panel::Shape;
-use super::rows::{BLOCK_LEN, Block, Input};
+use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx2;
 
@@ -187,7 +187,7 @@ impl Arch for Avx2 {
     #[inline(always)]
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
         tiles: &[Tile<'_>; T],
-        rows: &[&Input; R],
+        rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
     ) {
@@ -207,7 +207,7 @@ impl Arch for Avx2 {
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn half_products<F: Shape, const R: usize>(
     tile: &Tile<'_>,
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     groups: usize,
     (half, to): (usize, &mut [Lanes; R]),
 ) {
@@ -219,13 +219,13 @@ unsafe fn half_products<F: Shape, const R: usize>(
             let block = group * F::FORM.group_len / BLOCK_LEN;
             let scale = scales::<F>(tile.scales, group, half);
             for row in 0..R {
-                let both = _mm256_mul_ps(scale, _mm256_set1_ps(rows[row].blocks.get_unchecked(block).scale));
+                let both = _mm256_mul_ps(scale, _mm256_set1_ps(rows[row].get_unchecked(block).scale));
                 products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row]), both, products[row]);
             }
             if F::FORM.has_minimums {
                 let minimum = scales::<F>(tile.minimums, group, half);
                 for row in 0..R {
-                    let sum = _mm256_set1_ps(rows[row].blocks.get_unchecked(block).sum);
+                    let sum = _mm256_set1_ps(rows[row].get_unchecked(block).sum);
                     products[row] = _mm256_fmadd_ps(minimum, sum, products[row]);
                 }
             }
@@ -242,7 +242,7 @@ unsafe fn half_products<F: Shape, const R: usize>(
 #[inline(always)]
 unsafe fn integers<F: Shape, const R: usize>(
     tile: &Tile<'_>,
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     group: usize,
     half: usize,
 ) -> [__m256i; R] {
@@ -250,7 +250,7 @@ unsafe fn integers<F: Shape, const R: usize>(
     unsafe {
         let mut sums = [_mm256_setzero_si256(); R];
         for row in 0..R {
-            let block = rows[row].blocks.get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
+            let block = rows[row].get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
             let negated = block.negated_sum_of(group, F::FORM.group_len);
             sums[row] = _mm256_set1_epi32(negated * i32::from(F::FORM.offset));
         }
@@ -281,13 +281,13 @@ unsafe fn integers<F: Shape, const R: usize>(
 unsafe fn add_small<const R: usize>(
     sums: &mut [__m256i; R],
     weights: __m256i,
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     word: usize,
 ) {
     for (sum, row) in sums.iter_mut().zip(rows) {
         // SAFETY: The caller's promise.
         unsafe {
-            let four = _mm256_set1_epi32(row.word(word));
+            let four = _mm256_set1_epi32(four_of(row, word));
             let pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(weights, four), _mm256_set1_epi16(1));
             *sum = _mm256_add_epi32(*sum, pairs);
         }
@@ -302,7 +302,7 @@ unsafe fn add_small<const R: usize>(
 unsafe fn add_large<const R: usize>(
     sums: &mut [__m256i; R],
     weights: __m256i,
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     word: usize,
 ) {
     // SAFETY: The caller's promise.
@@ -310,7 +310,7 @@ unsafe fn add_large<const R: usize>(
         let even = _mm256_and_si256(weights, _mm256_set1_epi16(0xff));
         let odd = _mm256_srli_epi16::<8>(weights);
         for (sum, row) in sums.iter_mut().zip(rows) {
-            let four = _mm256_set1_epi32(row.word(word));
+            let four = _mm256_set1_epi32(four_of(row, word));
             let even_four = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(four));
             let odd_four = _mm256_srai_epi16::<8>(four);
             *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, even_four));

@@ -17,7 +17,7 @@ use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::Tile;
 use super::panel::Shape;
-use super::rows::{BLOCK_LEN, Block, Input};
+use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx512;
 
@@ -143,7 +143,7 @@ impl Arch for Avx512 {
     #[inline(always)]
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
         tiles: &[Tile<'_>; T],
-        rows: &[&Input; R],
+        rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
     ) {
@@ -159,7 +159,7 @@ impl Arch for Avx512 {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn products<F: Shape, const T: usize, const R: usize>(
     tiles: &[Tile<'_>; T],
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     groups: usize,
     to: &mut [[Lanes; R]; T],
 ) {
@@ -172,14 +172,13 @@ unsafe fn products<F: Shape, const T: usize, const R: usize>(
             for (tile, (sums, products)) in tiles.iter().zip(sums.iter().zip(&mut products)) {
                 let scale = scales::<F>(tile.scales, group);
                 for row in 0..R {
-                    let both =
-                        _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].blocks.get_unchecked(block).scale));
+                    let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
                     products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
                 }
                 if F::FORM.has_minimums {
                     let minimum = scales::<F>(tile.minimums, group);
                     for row in 0..R {
-                        let sum = _mm512_set1_ps(rows[row].blocks.get_unchecked(block).sum);
+                        let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
                         products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
                     }
                 }
@@ -201,7 +200,7 @@ unsafe fn products<F: Shape, const T: usize, const R: usize>(
 #[inline(always)]
 unsafe fn integers<F: Shape, const T: usize, const R: usize>(
     tiles: &[Tile<'_>; T],
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     group: usize,
 ) -> [[__m512i; R]; T] {
     // SAFETY: The caller's promise: the group is within tiles and rows.
@@ -209,7 +208,7 @@ unsafe fn integers<F: Shape, const T: usize, const R: usize>(
         let mut sums = [[_mm512_setzero_si512(); R]; T];
         if F::FORM.offset > 0 {
             for row in 0..R {
-                let block = rows[row].blocks.get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
+                let block = rows[row].get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
                 let negated = block.negated_sum_of(group, F::FORM.group_len);
                 let start = _mm512_mullo_epi32(
                     _mm512_set1_epi32(negated),
@@ -253,13 +252,13 @@ unsafe fn integers<F: Shape, const T: usize, const R: usize>(
 unsafe fn add<const T: usize, const R: usize>(
     sums: &mut [[__m512i; R]; T],
     weights: &[__m512i; T],
-    rows: &[&Input; R],
+    rows: &[&[Block]; R],
     word: usize,
 ) {
     for row in 0..R {
         // SAFETY: The caller's promise.
         unsafe {
-            let four = _mm512_set1_epi32(rows[row].word(word));
+            let four = _mm512_set1_epi32(four_of(rows[row], word));
             for tile in 0..T {
                 sums[tile][row] = _mm512_dpbusd_epi32(sums[tile][row], weights[tile], four);
             }

@@ -13,13 +13,13 @@ use super::arch::Arch;
 use super::lanes::{LANES, Lanes, gated};
 use super::matrix::{Matrix, Storage, Tile, Width};
 use super::pool::Pointer;
-use super::rows::Input;
+use super::rows::{BLOCK_LEN, Block, Input};
 use crate::quant::Form;
 
 /// Tiles taken together, so that an activation is read once for all of them.
 const TILES: usize = 2;
 /// Rows taken together, so that weights are unpacked once for all of them.
-const ROWS: usize = 4;
+const ROWS: usize = 6;
 
 /// What becomes of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,19 +174,24 @@ unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, row
 /// As for [`quantised`].
 #[inline(always)]
 unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: usize, rows: Range<usize>) {
+    let tiles: [Tile<'_>; T] = std::array::from_fn(|at| work.matrix.tile(F::FORM, tile + at));
     let mut row = rows.start;
     // SAFETY: The caller's promise.
     unsafe {
         while row + ROWS <= rows.end {
-            some_rows::<A, F, T, ROWS>(work, tile, row);
+            some_rows::<A, F, T, ROWS>(work, (tile, &tiles), row);
             row += ROWS;
         }
+        while row + 4 <= rows.end {
+            some_rows::<A, F, T, 4>(work, (tile, &tiles), row);
+            row += 4;
+        }
         while row + 2 <= rows.end {
-            some_rows::<A, F, T, 2>(work, tile, row);
+            some_rows::<A, F, T, 2>(work, (tile, &tiles), row);
             row += 2;
         }
         while row < rows.end {
-            some_rows::<A, F, T, 1>(work, tile, row);
+            some_rows::<A, F, T, 1>(work, (tile, &tiles), row);
             row += 1;
         }
     }
@@ -197,16 +202,15 @@ unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: u
 #[inline(always)]
 unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
     work: &Work<'_>,
-    tile: usize,
+    (tile, tiles): (usize, &[Tile<'_>; T]),
     row: usize,
 ) {
     let Work { matrix, input, to } = work;
-    let tiles: [Tile<'_>; T] = std::array::from_fn(|at| matrix.tile(F::FORM, tile + at));
-    let rows: [&Input; R] = std::array::from_fn(|at| &input[row + at]);
-    assert!(rows.iter().all(|row| row.len() == matrix.columns), "a row of another length");
+    let rows: [&[Block]; R] = std::array::from_fn(|at| input[row + at].blocks.as_slice());
+    assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
     let mut products = [[[0.0; LANES]; R]; T];
     // SAFETY: The caller's promise; the rows were just held against the matrix.
-    unsafe { A::products::<F, T, R>(&tiles, &rows, matrix.columns / F::FORM.group_len, &mut products) };
+    unsafe { A::products::<F, T, R>(tiles, &rows, matrix.columns / F::FORM.group_len, &mut products) };
     for (tile_at, products) in products.iter().enumerate() {
         for (row_at, product) in products.iter().enumerate() {
             // SAFETY: The caller's promise.

@@ -9,7 +9,7 @@ use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
 use super::matrix::{Tile, Width, float};
 use super::panel::Shape;
-use super::rows::{BLOCK_LEN, Block, Input};
+use super::rows::{BLOCK_LEN, Block};
 
 pub(super) struct Portable;
 
@@ -108,7 +108,7 @@ impl Arch for Portable {
     #[inline(always)]
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
         tiles: &[Tile<'_>; T],
-        rows: &[&Input; R],
+        rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
     ) {
@@ -120,11 +120,11 @@ impl Arch for Portable {
     }
 }
 
-fn product<F: Shape>(tile: &Tile<'_>, row: &Input, groups: usize) -> Lanes {
+fn product<F: Shape>(tile: &Tile<'_>, row: &[Block], groups: usize) -> Lanes {
     let form = F::FORM;
     let mut product = [0.0; LANES];
     for group in 0..groups {
-        let block = &row.blocks[group * form.group_len / BLOCK_LEN];
+        let block = &row[group * form.group_len / BLOCK_LEN];
         let sums = integers::<F>(tile, block, group);
         let scale = scales::<F>(tile.scales, group);
         for lane in 0..LANES {

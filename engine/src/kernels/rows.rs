@@ -42,20 +42,6 @@ impl Input {
         &self.floats
     }
 
-    /// Four integers, as one.
-    ///
-    /// # Safety
-    /// The word is within the row.
-    #[expect(unsafe_code, reason = "the innermost load of every kernel")]
-    #[inline(always)]
-    pub(super) unsafe fn word(&self, word: usize) -> i32 {
-        const WORDS: usize = BLOCK_LEN / 4;
-        // SAFETY: The caller's promise; a row has whole blocks.
-        let four = unsafe { *self.blocks.get_unchecked(word / WORDS).words.get_unchecked(word % WORDS) };
-        let [a, b, c, d] = four;
-        i32::from_ne_bytes([a.cast_unsigned(), b.cast_unsigned(), c.cast_unsigned(), d.cast_unsigned()])
-    }
-
     /// How many floats it has.
     pub(super) fn len(&self) -> usize {
         self.floats.len()
@@ -83,6 +69,20 @@ impl Block {
     pub(super) const fn negated_sum_of(&self, group: usize, group_len: usize) -> i32 {
         if group_len == BLOCK_LEN { self.negated_sum } else { self.negated_sums[group % 2] }
     }
+}
+
+/// Four integers of a row, as one.
+///
+/// # Safety
+/// The word is within the row.
+#[expect(unsafe_code, reason = "the innermost load of every kernel")]
+#[inline(always)]
+pub(super) unsafe fn four_of(row: &[Block], word: usize) -> i32 {
+    const WORDS: usize = BLOCK_LEN / 4;
+    // SAFETY: The caller's promise; a row has whole blocks.
+    let four = unsafe { *row.get_unchecked(word / WORDS).words.get_unchecked(word % WORDS) };
+    let [a, b, c, d] = four;
+    i32::from_ne_bytes([a.cast_unsigned(), b.cast_unsigned(), c.cast_unsigned(), d.cast_unsigned()])
 }
 
 /// Rows of floats, one after the other.
