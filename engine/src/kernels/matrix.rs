@@ -58,6 +58,8 @@ pub(super) struct Tile<'a> {
     /// Of each group, 64 bytes for four columns, or for eight where two quants share a byte: the first half of the
     /// group's columns in the low nibbles, the second in the high ones.
     pub(super) quants: &'a [Line],
+    /// So many lines after a number of this tile is that of the next.
+    pub(super) lines: usize,
 }
 
 /// Where a tile's parts begin, in lines.
@@ -144,6 +146,7 @@ impl Matrix {
             scales: as_bytes(&lines[..sections.minimums]),
             minimums: as_bytes(&lines[sections.minimums..sections.quants]),
             quants: &lines[sections.quants..],
+            lines: self.lines_per_tile,
         }
     }
 
