@@ -10,8 +10,9 @@
 use std::ops::Range;
 
 use super::arch::Arch;
+use super::floats;
 use super::lanes::{LANES, Lanes, gated};
-use super::matrix::{Matrix, Storage, Tile, Width};
+use super::matrix::{Matrix, Storage, Tile};
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Input};
 use crate::quant::Form;
@@ -57,7 +58,7 @@ impl<'a> Destination<'a> {
     /// # Safety
     /// The CPU has the instruction set, and nobody else touches this tile of this row.
     #[inline(always)]
-    unsafe fn put<A: Arch>(&self, tile: usize, row: usize, product: &Lanes) {
+    pub(super) unsafe fn put<A: Arch>(&self, tile: usize, row: usize, product: &Lanes) {
         let start = tile * LANES;
         assert!(row < self.rows && start < self.len, "beyond the destination");
         let count = LANES.min(self.len - start);
@@ -130,7 +131,7 @@ macro_rules! shapes {
                 $(Storage::Quants($name::FORM) => unsafe { quantised::<A, $name>(&work, tiles, rows) },)*
                 Storage::Quants(form) => unreachable!("{form:?} has no kernel"),
                 // SAFETY: The caller's promise.
-                Storage::Floats(width) => unsafe { floats::<A>(&work, width, tiles, rows) },
+                Storage::Floats(width) => unsafe { floats::multiply::<A>(&work, width, &tiles, &rows) },
             }
         }
     };
@@ -148,10 +149,10 @@ shapes! {
 }
 
 /// What is multiplied, and where it goes.
-struct Work<'a> {
-    matrix: &'a Matrix,
-    input: &'a [Input],
-    to: &'a Destination<'a>,
+pub(super) struct Work<'a> {
+    pub(super) matrix: &'a Matrix,
+    pub(super) input: &'a [Input],
+    pub(super) to: &'a Destination<'a>,
 }
 
 /// # Safety
@@ -217,57 +218,4 @@ unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
             unsafe { to.put::<A>(tile + tile_at, row + row_at, product) };
         }
     }
-}
-
-/// # Safety
-/// As for [`multiply`].
-#[inline(always)]
-unsafe fn floats<A: Arch>(work: &Work<'_>, width: Width, tiles: Range<usize>, rows: Range<usize>) {
-    let Work { matrix, input, to } = work;
-    for tile in tiles {
-        let weights = matrix.float_tile(tile);
-        for row in rows.clone() {
-            let floats = input[row].floats();
-            assert_eq!(floats.len(), matrix.columns, "a row of another length");
-            let mut product = [0.0; LANES];
-            for (column, x) in floats.iter().enumerate() {
-                // SAFETY: The caller's promise.
-                let weights = unsafe { column_of::<A>(weights, column, width) };
-                for lane in 0..LANES {
-                    product[lane] = weights[lane].mul_add(*x, product[lane]);
-                }
-            }
-            // SAFETY: The caller's promise.
-            unsafe { to.put::<A>(tile, row, &product) };
-        }
-    }
-}
-
-/// # Safety
-/// The CPU has the instruction set.
-#[inline(always)]
-unsafe fn column_of<A: Arch>(weights: &[u8], column: usize, width: Width) -> Lanes {
-    let bytes = match width {
-        Width::F32 => &weights[column * LANES * 4..][..LANES * 4],
-        Width::F16 | Width::BF16 => &weights[column * LANES * 2..][..LANES * 2],
-    };
-    let mut lanes = [0.0; LANES];
-    if width == Width::F32 {
-        for (lane, word) in lanes.iter_mut().zip(bytes.as_chunks().0) {
-            *lane = f32::from_le_bytes(*word);
-        }
-        return lanes;
-    }
-    let mut pairs = [0; LANES];
-    for (pair, bytes) in pairs.iter_mut().zip(bytes.as_chunks().0) {
-        *pair = u16::from_le_bytes(*bytes);
-    }
-    if width == Width::F16 {
-        // SAFETY: The caller's promise.
-        return unsafe { A::widen(&pairs) };
-    }
-    for (lane, bits) in lanes.iter_mut().zip(pairs) {
-        *lane = f32::from_bits(u32::from(bits) << 16);
-    }
-    lanes
 }

@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn all_instruction_sets_make_the_same_bits(
         kind in prop::sample::select(TensorType::ALL.to_vec()),
-        rows in 1usize..70,
+        rows in 1usize..150,
         blocks in 1usize..5,
         batch in 1usize..12,
         seed in any::<u64>(),
