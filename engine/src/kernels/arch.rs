@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "an instruction set may be absent")]
 
 use super::lanes::{LANES, Lanes};
-use super::matrix::Tile;
+use super::matrix::Tiles;
 use super::panel::Shape;
 use super::rows::{BLOCK_LEN, Block};
 
@@ -52,7 +52,7 @@ pub(super) trait Arch {
     /// # Safety
     /// Tiles and rows have `groups` groups of form `F`.
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
-        tiles: &[Tile<'_>; T],
+        tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],

@@ -17,7 +17,7 @@ use std::arch::x86_64::{
 
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
-use super::matrix::Tile;
+use super::matrix::{Tile, Tiles};
 use super::panel::Shape;
 use super::rows::{BLOCK_LEN, Block, four_of};
 
@@ -186,15 +186,16 @@ impl Arch for Avx2 {
 
     #[inline(always)]
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
-        tiles: &[Tile<'_>; T],
+        tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
     ) {
-        for (tile, to) in tiles.iter().zip(to) {
+        for (at, to) in to.iter_mut().enumerate() {
+            let tile = tiles.tile(at);
             for half in 0..2 {
                 // SAFETY: The caller's promise.
-                unsafe { half_products::<F, R>(tile, rows, groups, (half, to)) };
+                unsafe { half_products::<F, R>(&tile, rows, groups, (half, to)) };
             }
         }
     }

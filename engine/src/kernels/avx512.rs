@@ -3,20 +3,20 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_prefetch, _mm256_cvtsi256_si32,
-    _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256, _mm256_set_m128i,
-    _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps, _mm512_add_epi32,
-    _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepi32_epi8,
-    _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_div_ps, _mm512_dpbusd_epi32,
-    _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_mullo_epi32, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi16,
-    _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch,
+    _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256,
+    _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_div_ps,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sll_epi32, _mm512_slli_epi32,
+    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
-use super::matrix::{Line, Tile};
+use super::matrix::{Line, Tiles};
 use super::panel::Shape;
 use super::rows::{BLOCK_LEN, Block, four_of};
 
@@ -143,7 +143,7 @@ impl Arch for Avx512 {
 
     #[inline(always)]
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
-        tiles: &[Tile<'_>; T],
+        tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
@@ -159,7 +159,7 @@ impl Arch for Avx512 {
 /// As for [`Arch::products`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn products<F: Shape, const T: usize, const R: usize>(
-    tiles: &[Tile<'_>; T],
+    tiles: &Tiles<'_>,
     rows: &[&[Block]; R],
     groups: usize,
     to: &mut [[Lanes; R]; T],
@@ -170,14 +170,14 @@ unsafe fn products<F: Shape, const T: usize, const R: usize>(
         for group in 0..groups {
             let sums = integers::<F, T, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
-            for (tile, (sums, products)) in tiles.iter().zip(sums.iter().zip(&mut products)) {
-                let scale = scales::<F, T>(tile, tile.scales, group);
+            for (tile, (sums, products)) in sums.iter().zip(&mut products).enumerate() {
+                let scale = scales::<F, T>(tiles, (tile, 0), group);
                 for row in 0..R {
                     let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
                     products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
                 }
                 if F::FORM.has_minimums {
-                    let minimum = scales::<F, T>(tile, tile.minimums, group);
+                    let minimum = scales::<F, T>(tiles, (tile, tiles.sections.minimums), group);
                     for row in 0..R {
                         let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
                         products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
@@ -200,7 +200,7 @@ unsafe fn products<F: Shape, const T: usize, const R: usize>(
 /// As for [`Arch::products`].
 #[inline(always)]
 unsafe fn integers<F: Shape, const T: usize, const R: usize>(
-    tiles: &[Tile<'_>; T],
+    tiles: &Tiles<'_>,
     rows: &[&[Block]; R],
     group: usize,
 ) -> [[__m512i; R]; T] {
@@ -210,11 +210,10 @@ unsafe fn integers<F: Shape, const T: usize, const R: usize>(
         if F::FORM.offset > 0 {
             for row in 0..R {
                 let block = rows[row].get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
-                let negated = block.negated_sum_of(group, F::FORM.group_len);
-                let start = _mm512_mullo_epi32(
-                    _mm512_set1_epi32(negated),
-                    _mm512_set1_epi32(i32::from(F::FORM.offset)),
-                );
+                let negated = _mm512_set1_epi32(block.negated_sum_of(group, F::FORM.group_len));
+                // Every offset is a power of two, which the compiler sees.
+                let power = F::FORM.offset.trailing_zeros().cast_signed();
+                let start = _mm512_sll_epi32(negated, _mm_cvtsi32_si128(power));
                 for sums in &mut sums {
                     sums[row] = start;
                 }
@@ -226,8 +225,9 @@ unsafe fn integers<F: Shape, const T: usize, const R: usize>(
         for line in 0..lines {
             let mut packed = [_mm512_setzero_si512(); T];
             for tile in 0..T {
-                let from = tiles[tile].quants.as_ptr().add(group * lines + line);
-                fetch_next::<T>(&tiles[tile], from.cast());
+                let start = tile * tiles.lines_per_tile + tiles.sections.quants;
+                let from = tiles.lines.as_ptr().add(start + group * lines + line);
+                fetch_next::<T>(tiles, from);
                 packed[tile] = _mm512_load_si512(from.cast());
             }
             if F::FORM.bits == 4 {
@@ -274,20 +274,25 @@ unsafe fn add<const T: usize, const R: usize>(
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn fetch_next<const T: usize>(tile: &Tile<'_>, from: *const i8) {
+unsafe fn fetch_next<const T: usize>(tiles: &Tiles<'_>, from: *const Line) {
     // SAFETY: The caller's promise; it is no access, so the address may be anything.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(T * tile.lines * size_of::<Line>())) };
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(T * tiles.lines_per_tile).cast()) };
 }
 
 /// # Safety
-/// The CPU has AVX-512, and the group is within the bytes, which are the tile's.
+/// The CPU has AVX-512, and `part` is a tile, and where its scales or its minimums begin, which have the group.
 #[inline(always)]
-unsafe fn scales<F: Shape, const T: usize>(tile: &Tile<'_>, bytes: &[u8], group: usize) -> __m512 {
+unsafe fn scales<F: Shape, const T: usize>(
+    tiles: &Tiles<'_>,
+    (tile, part): (usize, usize),
+    group: usize,
+) -> __m512 {
     let bytes_each = if F::FORM.half_scales { 2 } else { 4 };
     // SAFETY: The caller's promise.
     unsafe {
-        let from = bytes.as_ptr().add(group * LANES * bytes_each);
-        fetch_next::<T>(tile, from.cast());
+        let start = tiles.lines.as_ptr().add(tile * tiles.lines_per_tile + part);
+        let from = start.cast::<u8>().add(group * LANES * bytes_each);
+        fetch_next::<T>(tiles, from.cast());
         if F::FORM.half_scales {
             _mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))
         } else {

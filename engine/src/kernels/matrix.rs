@@ -58,14 +58,37 @@ pub(super) struct Tile<'a> {
     /// Of each group, 64 bytes for four columns, or for eight where two quants share a byte: the first half of the
     /// group's columns in the low nibbles, the second in the high ones.
     pub(super) quants: &'a [Line],
-    /// So many lines after a number of this tile is that of the next.
-    pub(super) lines: usize,
 }
 
-/// Where a tile's parts begin, in lines.
-struct Sections {
-    minimums: usize,
-    quants: usize,
+/// Neighbouring tiles of a quantised matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles<'a> {
+    /// Tile after tile: scales, minimums and quants.
+    pub(super) lines: &'a [Line],
+    /// How many lines a tile has.
+    pub(super) lines_per_tile: usize,
+    /// Where the others of its parts begin.
+    pub(super) sections: Sections,
+}
+
+impl<'a> Tiles<'a> {
+    /// The tile of this number.
+    #[inline(always)]
+    pub(super) fn tile(&self, tile: usize) -> Tile<'a> {
+        let lines = &self.lines[tile * self.lines_per_tile..][..self.lines_per_tile];
+        Tile {
+            scales: as_bytes(&lines[..self.sections.minimums]),
+            minimums: as_bytes(&lines[self.sections.minimums..self.sections.quants]),
+            quants: &lines[self.sections.quants..],
+        }
+    }
+}
+
+/// Where a tile's parts begin, in lines; the scales come first.
+#[derive(Clone, Copy)]
+pub(super) struct Sections {
+    pub(super) minimums: usize,
+    pub(super) quants: usize,
     end: usize,
 }
 
@@ -140,14 +163,11 @@ impl Matrix {
         as_bytes(self.lines(tile))
     }
 
-    pub(super) fn tile(&self, form: Form, tile: usize) -> Tile<'_> {
-        let (sections, lines) = (Sections::of(form, self.columns), self.lines(tile));
-        Tile {
-            scales: as_bytes(&lines[..sections.minimums]),
-            minimums: as_bytes(&lines[sections.minimums..sections.quants]),
-            quants: &lines[sections.quants..],
-            lines: self.lines_per_tile,
-        }
+    /// So many tiles from one on.
+    pub(super) fn tiles_at(&self, form: Form, tile: usize, count: usize) -> Tiles<'_> {
+        let (sections, lines_per_tile) = (Sections::of(form, self.columns), self.lines_per_tile);
+        let lines = &self.lines[tile * lines_per_tile..][..count * lines_per_tile];
+        Tiles { lines, lines_per_tile, sections }
     }
 
     /// Decodes one row, exactly; `to` has a place for each column.
@@ -161,7 +181,7 @@ impl Matrix {
                 }
             }
             Storage::Quants(form) => {
-                let tile = self.tile(form, tile);
+                let tile = self.tiles_at(form, tile, 1).tile(0);
                 let width = if form.half_scales { Width::F16 } else { Width::F32 };
                 for (group, to) in to.chunks_exact_mut(form.group_len).enumerate() {
                     let at = group * LANES + lane;

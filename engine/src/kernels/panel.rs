@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::arch::Arch;
 use super::floats;
 use super::lanes::{LANES, Lanes, gated};
-use super::matrix::{Matrix, Storage, Tile};
+use super::matrix::{Matrix, Storage, Tiles};
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Input};
 use crate::quant::Form;
@@ -175,7 +175,7 @@ unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, row
 /// As for [`quantised`].
 #[inline(always)]
 unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: usize, rows: Range<usize>) {
-    let tiles: [Tile<'_>; T] = std::array::from_fn(|at| work.matrix.tile(F::FORM, tile + at));
+    let tiles = work.matrix.tiles_at(F::FORM, tile, T);
     let mut row = rows.start;
     // SAFETY: The caller's promise.
     unsafe {
@@ -203,7 +203,7 @@ unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: u
 #[inline(always)]
 unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
     work: &Work<'_>,
-    (tile, tiles): (usize, &[Tile<'_>; T]),
+    (tile, tiles): (usize, &Tiles<'_>),
     row: usize,
 ) {
     let Work { matrix, input, to } = work;

@@ -7,7 +7,7 @@ use half::f16;
 
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
-use super::matrix::{Tile, Width, float};
+use super::matrix::{Tile, Tiles, Width, float};
 use super::panel::Shape;
 use super::rows::{BLOCK_LEN, Block};
 
@@ -107,14 +107,15 @@ impl Arch for Portable {
 
     #[inline(always)]
     unsafe fn products<F: Shape, const T: usize, const R: usize>(
-        tiles: &[Tile<'_>; T],
+        tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
         to: &mut [[Lanes; R]; T],
     ) {
-        for (tile, to) in tiles.iter().zip(to) {
+        for (at, to) in to.iter_mut().enumerate() {
+            let tile = tiles.tile(at);
             for (row, to) in rows.iter().zip(to) {
-                *to = product::<F>(tile, row, groups);
+                *to = product::<F>(&tile, row, groups);
             }
         }
     }
