@@ -42,6 +42,8 @@ pub(crate) use step::Step;
 
 /// Rows that one task takes through its tiles, so that they stay in the cache next to the core.
 const ROWS_PER_TASK: usize = 64;
+/// For so many rows, the time of a product is that of reading its weights.
+const ROWS_STREAMED_MAX: usize = 4;
 /// Tiles that one task takes at least, so that they are taken in pairs.
 const TILES_PER_TASK_MIN: usize = 2;
 
@@ -97,7 +99,9 @@ impl Kernels {
         let isa = self.isa;
         let tiles = products.iter().map(|product| product.steps[0].0.tiles()).sum::<usize>();
         let blocks = input.len().div_ceil(ROWS_PER_TASK);
-        let share = self.pool.share(tiles * blocks).next_multiple_of(TILES_PER_TASK_MIN);
+        // Weights for few rows come from memory, in pieces that are long enough to be fetched ahead.
+        let pieces = if input.len() <= ROWS_STREAMED_MAX { self.pool.threads() } else { self.pool.tasks() };
+        let share = (tiles * blocks).div_ceil(pieces).next_multiple_of(TILES_PER_TASK_MIN);
         let mut tasks = Vec::new();
         for (number, product) in products.iter().enumerate() {
             let tiles = product.steps[0].0.tiles();

@@ -87,13 +87,14 @@ impl Pool {
         self.threads.len() + 1
     }
 
+    /// How many tasks work is best split into.
+    pub(crate) fn tasks(&self) -> usize {
+        if self.threads.is_empty() { 1 } else { self.threads() * TASKS_PER_THREAD }
+    }
+
     /// How many of `items` to give to one task.
     pub(crate) fn share(&self, items: usize) -> usize {
-        if self.threads.is_empty() {
-            items.max(1)
-        } else {
-            items.div_ceil(self.threads() * TASKS_PER_THREAD).max(1)
-        }
+        items.div_ceil(self.tasks()).max(1)
     }
 
     /// Calls `work` once with every number below `tasks`, on all threads, and returns when all calls have returned.
