@@ -18,7 +18,7 @@ use std::arch::x86_64::{
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::{Tile, Tiles};
-use super::panel::Shape;
+use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx2;
@@ -185,11 +185,17 @@ impl Arch for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn products<F: Shape, const T: usize, const R: usize>(
+    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
+        // SAFETY: The caller's promise.
+        unsafe { put(to, at, products, rows) };
+    }
+
+    #[inline(always)]
+    unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; T],
+        to: &mut [[Lanes; R]; TILES],
     ) {
         for (at, to) in to.iter_mut().enumerate() {
             let tile = tiles.tile(at);
@@ -333,4 +339,12 @@ unsafe fn scales<F: Shape>(bytes: &[u8], group: usize, half: usize) -> __m256 {
             _mm256_loadu_ps(bytes.as_ptr().add(at * 4).cast())
         }
     }
+}
+
+/// # Safety
+/// As for [`Arch::put`].
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
+    // SAFETY: The caller's promise.
+    unsafe { to.put_all::<Avx2>(at, products, rows) };
 }

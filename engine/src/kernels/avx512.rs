@@ -17,7 +17,7 @@ use std::arch::x86_64::{
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::{Line, Tiles};
-use super::panel::Shape;
+use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx512;
@@ -146,14 +146,20 @@ impl Arch for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn products<F: Shape, const T: usize, const R: usize>(
+    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
+        // SAFETY: The caller's promise.
+        unsafe { put(to, at, products, rows) };
+    }
+
+    #[inline(always)]
+    unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; T],
+        to: &mut [[Lanes; R]; TILES],
     ) {
         // SAFETY: The caller's promise.
-        unsafe { products::<F, T, R>(tiles, rows, groups, to) };
+        unsafe { products::<F, R>(tiles, rows, groups, to) };
     }
 }
 
@@ -162,26 +168,26 @@ impl Arch for Avx512 {
 /// # Safety
 /// As for [`Arch::products`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn products<F: Shape, const T: usize, const R: usize>(
+unsafe fn products<F: Shape, const R: usize>(
     tiles: &Tiles<'_>,
     rows: &[&[Block]; R],
     groups: usize,
-    to: &mut [[Lanes; R]; T],
+    to: &mut [[Lanes; R]; TILES],
 ) {
     // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
-        let mut products = [[_mm512_setzero_ps(); R]; T];
+        let mut products = [[_mm512_setzero_ps(); R]; TILES];
         for group in 0..groups {
-            let sums = integers::<F, T, R>(tiles, rows, group);
+            let sums = integers::<F, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
             for (tile, (sums, products)) in sums.iter().zip(&mut products).enumerate() {
-                let scale = scales::<F, T>(tiles, (tile, 0), group);
+                let scale = scales::<F>(tiles, (tile, 0), group);
                 for row in 0..R {
                     let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
                     products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
                 }
                 if F::FORM.has_minimums {
-                    let minimum = scales::<F, T>(tiles, (tile, tiles.sections.minimums), group);
+                    let minimum = scales::<F>(tiles, (tile, tiles.sections.minimums), group);
                     for row in 0..R {
                         let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
                         products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
@@ -190,7 +196,7 @@ unsafe fn products<F: Shape, const T: usize, const R: usize>(
             }
         }
         // Loops, not closures, here and below: what a closure does is not always compiled for AVX-512.
-        for tile in 0..T {
+        for tile in 0..TILES {
             for row in 0..R {
                 _mm512_storeu_ps(to[tile][row].as_mut_ptr(), products[tile][row]);
             }
@@ -203,14 +209,14 @@ unsafe fn products<F: Shape, const T: usize, const R: usize>(
 /// # Safety
 /// As for [`Arch::products`].
 #[inline(always)]
-unsafe fn integers<F: Shape, const T: usize, const R: usize>(
+unsafe fn integers<F: Shape, const R: usize>(
     tiles: &Tiles<'_>,
     rows: &[&[Block]; R],
     group: usize,
-) -> [[__m512i; R]; T] {
+) -> [[__m512i; R]; TILES] {
     // SAFETY: The caller's promise: the group is within tiles and rows.
     unsafe {
-        let mut sums = [[_mm512_setzero_si512(); R]; T];
+        let mut sums = [[_mm512_setzero_si512(); R]; TILES];
         if F::FORM.offset > 0 {
             for row in 0..R {
                 let block = rows[row].get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
@@ -227,23 +233,23 @@ unsafe fn integers<F: Shape, const T: usize, const R: usize>(
         let lines = words * F::FORM.bits / 8;
         let low_nibbles = _mm512_set1_epi8(15);
         for line in 0..lines {
-            let mut packed = [_mm512_setzero_si512(); T];
-            for tile in 0..T {
+            let mut packed = [_mm512_setzero_si512(); TILES];
+            for tile in 0..TILES {
                 let start = tile * tiles.lines_per_tile + tiles.sections.quants;
                 let from = tiles.lines.as_ptr().add(start + group * lines + line);
-                fetch_next::<T>(tiles, from);
+                fetch_next(tiles, from);
                 packed[tile] = _mm512_load_si512(from.cast());
             }
             if F::FORM.bits == 4 {
                 let (mut low, mut high) = (packed, packed);
-                for tile in 0..T {
+                for tile in 0..TILES {
                     low[tile] = _mm512_and_si512(packed[tile], low_nibbles);
                     high[tile] = _mm512_and_si512(_mm512_srli_epi16::<4>(packed[tile]), low_nibbles);
                 }
-                add::<T, R>(&mut sums, &low, rows, group * words + line);
-                add::<T, R>(&mut sums, &high, rows, group * words + words / 2 + line);
+                add(&mut sums, &low, rows, group * words + line);
+                add(&mut sums, &high, rows, group * words + words / 2 + line);
             } else {
-                add::<T, R>(&mut sums, &packed, rows, group * words + line);
+                add(&mut sums, &packed, rows, group * words + line);
             }
         }
         sums
@@ -255,9 +261,9 @@ unsafe fn integers<F: Shape, const T: usize, const R: usize>(
 /// # Safety
 /// The CPU has VNNI, and the word is within the rows.
 #[inline(always)]
-unsafe fn add<const T: usize, const R: usize>(
-    sums: &mut [[__m512i; R]; T],
-    weights: &[__m512i; T],
+unsafe fn add<const R: usize>(
+    sums: &mut [[__m512i; R]; TILES],
+    weights: &[__m512i; TILES],
     rows: &[&[Block]; R],
     word: usize,
 ) {
@@ -265,7 +271,7 @@ unsafe fn add<const T: usize, const R: usize>(
         // SAFETY: The caller's promise.
         unsafe {
             let four = _mm512_set1_epi32(four_of(rows[row], word));
-            for tile in 0..T {
+            for tile in 0..TILES {
                 sums[tile][row] = _mm512_dpbusd_epi32(sums[tile][row], weights[tile], four);
             }
         }
@@ -278,8 +284,8 @@ unsafe fn add<const T: usize, const R: usize>(
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn fetch_next<const T: usize>(tiles: &Tiles<'_>, from: *const Line) {
-    let call = T * tiles.lines_per_tile;
+unsafe fn fetch_next(tiles: &Tiles<'_>, from: *const Line) {
+    let call = TILES * tiles.lines_per_tile;
     let ahead = (LINES_AHEAD / call).max(1) * call;
     // SAFETY: The caller's promise; it is no access, so the address may be anything.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(ahead).cast()) };
@@ -288,21 +294,25 @@ unsafe fn fetch_next<const T: usize>(tiles: &Tiles<'_>, from: *const Line) {
 /// # Safety
 /// The CPU has AVX-512, and `part` is a tile, and where its scales or its minimums begin, which have the group.
 #[inline(always)]
-unsafe fn scales<F: Shape, const T: usize>(
-    tiles: &Tiles<'_>,
-    (tile, part): (usize, usize),
-    group: usize,
-) -> __m512 {
+unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, (tile, part): (usize, usize), group: usize) -> __m512 {
     let bytes_each = if F::FORM.half_scales { 2 } else { 4 };
     // SAFETY: The caller's promise.
     unsafe {
         let start = tiles.lines.as_ptr().add(tile * tiles.lines_per_tile + part);
         let from = start.cast::<u8>().add(group * LANES * bytes_each);
-        fetch_next::<T>(tiles, from.cast());
+        fetch_next(tiles, from.cast());
         if F::FORM.half_scales {
             _mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))
         } else {
             _mm512_loadu_ps(from.cast())
         }
     }
+}
+
+/// # Safety
+/// As for [`Arch::put`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
+    // SAFETY: The caller's promise.
+    unsafe { to.put_all::<Avx512>(at, products, rows) };
 }

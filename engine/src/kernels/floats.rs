@@ -10,10 +10,12 @@ use std::ops::Range;
 use super::arch::Arch;
 use super::lanes::LANES;
 use super::matrix::Width;
-use super::panel::Work;
+use super::panel::{TILES, Work};
 
 /// Rows that are taken together with two tiles.
 const ROWS: usize = 6;
+/// Tiles that are taken together with one row.
+const TILES_FOR_ONE: usize = 8;
 
 /// Products of `tiles` and `rows` of a floating-point matrix.
 ///
@@ -99,38 +101,22 @@ unsafe fn all_tiles<A: Arch, W: Wide>(work: &Work<'_>, tiles: &Range<usize>, row
     // SAFETY: The caller's promise.
     unsafe {
         while row + ROWS <= rows.end {
-            some_rows::<A, W, 2, ROWS>(work, tiles, row);
+            for tile in tiles.clone().step_by(TILES) {
+                products::<A, W, TILES, ROWS>(work, tile, row);
+            }
             row += ROWS;
         }
-        while row + 2 <= rows.end {
-            some_rows::<A, W, 4, 2>(work, tiles, row);
-            row += 2;
-        }
         while row < rows.end {
-            some_rows::<A, W, 8, 1>(work, tiles, row);
+            let mut tile = tiles.start;
+            while tile + TILES_FOR_ONE <= tiles.end {
+                products::<A, W, TILES_FOR_ONE, 1>(work, tile, row);
+                tile += TILES_FOR_ONE;
+            }
+            while tile < tiles.end {
+                products::<A, W, TILES, 1>(work, tile, row);
+                tile += TILES;
+            }
             row += 1;
-        }
-    }
-}
-
-/// # Safety
-/// As for [`all_tiles`].
-#[inline(always)]
-unsafe fn some_rows<A: Arch, W: Wide, const T: usize, const R: usize>(
-    work: &Work<'_>,
-    tiles: &Range<usize>,
-    row: usize,
-) {
-    let mut tile = tiles.start;
-    // SAFETY: The caller's promise.
-    unsafe {
-        while tile + T <= tiles.end {
-            products::<A, W, T, R>(work, tile, row);
-            tile += T;
-        }
-        while tile < tiles.end {
-            products::<A, W, 1, R>(work, tile, row);
-            tile += 1;
         }
     }
 }
@@ -161,12 +147,12 @@ unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
                 }
             }
         }
+        let mut lanes = [[[0.0; LANES]; R]; T];
         for at in 0..T {
-            for number in 0..R {
-                let mut product = [0.0; LANES];
-                A::store(products[at][number], &mut product);
-                to.put::<A>(tile + at, row + number, &product);
+            for row in 0..R {
+                A::store(products[at][row], &mut lanes[at][row]);
             }
         }
+        A::put(to, (tile, row), lanes.as_flattened(), R);
     }
 }

@@ -9,6 +9,7 @@ use canon::Fault;
 use half::{bf16, f16};
 
 use super::lanes::LANES;
+use super::panel::TILES;
 use super::pool::Pool;
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::{Form, Unpacked};
@@ -120,7 +121,7 @@ impl Matrix {
             (None, TensorType::BF16) => floats(Width::BF16, 2),
             (None, _) => floats(Width::F32, 4),
         };
-        let tiles = rows.div_ceil(LANES);
+        let tiles = rows.div_ceil(LANES).next_multiple_of(TILES);
         let mut lines = vec![Line([0; 64]); tiles * lines_per_tile];
         let finite = std::sync::atomic::AtomicBool::new(true);
         // A task takes some megabytes, so that threads that wait for the disk overlap.
@@ -150,8 +151,9 @@ impl Matrix {
         self
     }
 
+    /// How many tiles it has, the last of which may be empty.
     pub(super) const fn tiles(&self) -> usize {
-        self.rows.div_ceil(LANES)
+        self.rows.div_ceil(LANES).next_multiple_of(TILES)
     }
 
     fn lines(&self, tile: usize) -> &[Line] {

@@ -27,7 +27,7 @@ mod tests;
 use canon::Fault;
 
 use isa::call;
-use panel::Destination;
+use panel::{Destination, TILES};
 use pool::{Pointer, Pool};
 
 pub(crate) use attention::{Attention, HEAD_LEN_MAX};
@@ -44,8 +44,6 @@ pub(crate) use step::Step;
 const ROWS_PER_TASK: usize = 64;
 /// For so many rows, the time of a product is that of reading its weights.
 const ROWS_STREAMED_MAX: usize = 4;
-/// Tiles that one task takes at least, so that they are taken in pairs.
-const TILES_PER_TASK_MIN: usize = 2;
 
 /// The threads, and the instructions that they use.
 pub(crate) struct Kernels {
@@ -101,7 +99,7 @@ impl Kernels {
         let blocks = input.len().div_ceil(ROWS_PER_TASK);
         // Weights for few rows come from memory, in pieces that are long enough to be fetched ahead.
         let pieces = if input.len() <= ROWS_STREAMED_MAX { self.pool.threads() } else { self.pool.tasks() };
-        let share = (tiles * blocks).div_ceil(pieces).next_multiple_of(TILES_PER_TASK_MIN);
+        let share = (tiles * blocks).div_ceil(pieces).next_multiple_of(TILES);
         let mut tasks = Vec::new();
         for (number, product) in products.iter().enumerate() {
             let tiles = product.steps[0].0.tiles();

@@ -17,8 +17,8 @@ use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Input};
 use crate::quant::Form;
 
-/// Tiles taken together, so that an activation is read once for all of them.
-const TILES: usize = 2;
+/// Tiles taken together, so that an activation is read once for all of them. A matrix has a multiple of them.
+pub(super) const TILES: usize = 2;
 /// Rows taken together, so that weights are unpacked once for all of them.
 const ROWS: usize = 6;
 
@@ -55,10 +55,32 @@ impl<'a> Destination<'a> {
         Self { base, rows, len, mode, bias: matrix.bias.as_deref() }
     }
 
+    /// Writes products from a tile and a row on: of each tile, those of `rows` rows. See [`Arch::put`].
+    ///
     /// # Safety
-    /// The CPU has the instruction set, and nobody else touches this tile of this row.
+    /// The CPU has the instruction set, and nobody else touches these tiles of these rows.
     #[inline(always)]
-    pub(super) unsafe fn put<A: Arch>(&self, tile: usize, row: usize, product: &Lanes) {
+    pub(super) unsafe fn put_all<A: Arch>(
+        &self,
+        (tile, row): (usize, usize),
+        products: &[Lanes],
+        rows: usize,
+    ) {
+        for (at, products) in products.chunks_exact(rows).enumerate() {
+            // The last tile may be there only for the sake of its neighbour.
+            if (tile + at) * LANES < self.len {
+                for (number, product) in products.iter().enumerate() {
+                    // SAFETY: The caller's promise.
+                    unsafe { self.put::<A>(tile + at, row + number, product) };
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Self::put_all`].
+    #[inline(always)]
+    unsafe fn put<A: Arch>(&self, tile: usize, row: usize, product: &Lanes) {
         let start = tile * LANES;
         assert!(row < self.rows && start < self.len, "beyond the destination");
         let count = LANES.min(self.len - start);
@@ -159,41 +181,23 @@ pub(super) struct Work<'a> {
 /// As for [`multiply`], and the matrix has the form of `F`.
 #[inline(always)]
 unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
-    let mut tile = tiles.start;
-    while tile + TILES <= tiles.end {
+    for tile in tiles.step_by(TILES) {
+        let tiles = work.matrix.tiles_at(F::FORM, tile, TILES);
+        let mut row = rows.start;
         // SAFETY: The caller's promise.
-        unsafe { some_tiles::<A, F, TILES>(work, tile, rows.clone()) };
-        tile += TILES;
-    }
-    for tile in tile..tiles.end {
-        // SAFETY: The caller's promise.
-        unsafe { some_tiles::<A, F, 1>(work, tile, rows.clone()) };
-    }
-}
-
-/// # Safety
-/// As for [`quantised`].
-#[inline(always)]
-unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: usize, rows: Range<usize>) {
-    let tiles = work.matrix.tiles_at(F::FORM, tile, T);
-    let mut row = rows.start;
-    // SAFETY: The caller's promise.
-    unsafe {
-        while row + ROWS <= rows.end {
-            some_rows::<A, F, T, ROWS>(work, (tile, &tiles), row);
-            row += ROWS;
-        }
-        while row + 4 <= rows.end {
-            some_rows::<A, F, T, 4>(work, (tile, &tiles), row);
-            row += 4;
-        }
-        while row + 2 <= rows.end {
-            some_rows::<A, F, T, 2>(work, (tile, &tiles), row);
-            row += 2;
-        }
-        while row < rows.end {
-            some_rows::<A, F, T, 1>(work, (tile, &tiles), row);
-            row += 1;
+        unsafe {
+            while row + ROWS <= rows.end {
+                some_rows::<A, F, ROWS>(work, (tile, &tiles), row);
+                row += ROWS;
+            }
+            while row + ROWS / 2 <= rows.end {
+                some_rows::<A, F, { ROWS / 2 }>(work, (tile, &tiles), row);
+                row += ROWS / 2;
+            }
+            while row < rows.end {
+                some_rows::<A, F, 1>(work, (tile, &tiles), row);
+                row += 1;
+            }
         }
     }
 }
@@ -201,7 +205,7 @@ unsafe fn some_tiles<A: Arch, F: Shape, const T: usize>(work: &Work<'_>, tile: u
 /// # Safety
 /// As for [`quantised`].
 #[inline(always)]
-unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
+unsafe fn some_rows<A: Arch, F: Shape, const R: usize>(
     work: &Work<'_>,
     (tile, tiles): (usize, &Tiles<'_>),
     row: usize,
@@ -209,13 +213,10 @@ unsafe fn some_rows<A: Arch, F: Shape, const T: usize, const R: usize>(
     let Work { matrix, input, to } = work;
     let rows: [&[Block]; R] = std::array::from_fn(|at| input[row + at].blocks.as_slice());
     assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
-    let mut products = [[[0.0; LANES]; R]; T];
+    let mut products = [[[0.0; LANES]; R]; TILES];
     // SAFETY: The caller's promise; the rows were just held against the matrix.
-    unsafe { A::products::<F, T, R>(tiles, &rows, matrix.columns / F::FORM.group_len, &mut products) };
-    for (tile_at, products) in products.iter().enumerate() {
-        for (row_at, product) in products.iter().enumerate() {
-            // SAFETY: The caller's promise.
-            unsafe { to.put::<A>(tile + tile_at, row + row_at, product) };
-        }
+    unsafe {
+        A::products::<F, R>(tiles, &rows, matrix.columns / F::FORM.group_len, &mut products);
+        A::put(to, (tile, row), products.as_flattened(), R);
     }
 }

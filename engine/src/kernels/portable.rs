@@ -8,7 +8,7 @@ use half::f16;
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
 use super::matrix::{Tile, Tiles, Width, float};
-use super::panel::Shape;
+use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block};
 
 pub(super) struct Portable;
@@ -106,11 +106,17 @@ impl Arch for Portable {
     }
 
     #[inline(always)]
-    unsafe fn products<F: Shape, const T: usize, const R: usize>(
+    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
+        // SAFETY: The caller's promise.
+        unsafe { put(to, at, products, rows) };
+    }
+
+    #[inline(always)]
+    unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; T],
+        to: &mut [[Lanes; R]; TILES],
     ) {
         for (at, to) in to.iter_mut().enumerate() {
             let tile = tiles.tile(at);
@@ -121,6 +127,7 @@ impl Arch for Portable {
     }
 }
 
+#[inline(never)]
 fn product<F: Shape>(tile: &Tile<'_>, row: &[Block], groups: usize) -> Lanes {
     let form = F::FORM;
     let mut product = [0.0; LANES];
@@ -175,4 +182,12 @@ fn integers<F: Shape>(tile: &Tile<'_>, block: &Block, group: usize) -> [i32; LAN
 fn scales<F: Shape>(bytes: &[u8], group: usize) -> Lanes {
     let width = if F::FORM.half_scales { Width::F16 } else { Width::F32 };
     std::array::from_fn(|lane| float(bytes, group * LANES + lane, width))
+}
+
+/// # Safety
+/// As for [`Arch::put`].
+#[inline(never)]
+unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
+    // SAFETY: The caller's promise.
+    unsafe { to.put_all::<Portable>(at, products, rows) };
 }
