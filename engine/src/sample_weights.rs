@@ -41,6 +41,8 @@ pub(crate) fn blocks(kind: TensorType, count: usize, noise: &mut Noise) -> Vec<u
         TensorType::Q4_K => (&[0, 2], 15.0 * 63.0),
         TensorType::Q5_K => (&[0, 2], 31.0 * 63.0),
         TensorType::Q6_K => (&[208], 32.0 * 128.0),
+        TensorType::IQ4_NL => (&[0], 127.0),
+        TensorType::IQ4_XS => (&[0], 127.0 * 32.0),
     };
     let mut bytes = Vec::new();
     for _ in 0..count {

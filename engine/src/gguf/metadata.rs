@@ -128,10 +128,7 @@ impl<'a> Metadata<'a> {
     /// # Errors
     /// The value is neither.
     pub fn bool(&self, key: &str) -> Result<Option<bool>, Fault> {
-        self.value(key, "a truth value", |kind, cursor| match kind {
-            Kind::Bool => Ok(Some(cursor.array::<1>()? != [0])),
-            _ => Ok(None),
-        })
+        self.value(key, "a truth value", truth)
     }
 
     /// A list of texts, such as the vocabulary.
@@ -161,6 +158,20 @@ impl<'a> Metadata<'a> {
     /// The value is no list of real numbers.
     pub fn reals(&self, key: &str) -> Result<Option<Vec<f32>>, Fault> {
         self.list(key, "a list of real numbers", real)
+    }
+
+    /// A list of truth values.
+    ///
+    /// # Errors
+    /// The value is no list of truth values.
+    pub fn bools(&self, key: &str) -> Result<Option<Vec<bool>>, Fault> {
+        self.list(key, "a list of truth values", truth)
+    }
+
+    /// Whether the value is a list.
+    #[must_use]
+    pub fn is_list(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.kind == Kind::Array)
     }
 
     /// The fault of a file that lacks `key`.
@@ -217,6 +228,13 @@ fn integer(kind: Kind, cursor: &mut Cursor<'_>) -> Result<Option<i128>, String> 
         Kind::I64 => i64::from_le_bytes(cursor.array()?).into(),
         Kind::F32 | Kind::F64 | Kind::Bool | Kind::String | Kind::Array => return Ok(None),
     }))
+}
+
+fn truth(kind: Kind, cursor: &mut Cursor<'_>) -> Result<Option<bool>, String> {
+    match kind {
+        Kind::Bool => Ok(Some(cursor.array::<1>()? != [0])),
+        _ => Ok(None),
+    }
 }
 
 fn real(kind: Kind, cursor: &mut Cursor<'_>) -> Result<Option<f32>, String> {

@@ -8,6 +8,7 @@ pub(crate) enum Value {
     U32(u32),
     F32(f32),
     Bool(bool),
+    Bools(Vec<bool>),
     Text(String),
     Texts(Vec<String>),
     Integers(Vec<i32>),
@@ -125,6 +126,10 @@ fn put(out: &mut Vec<u8>, value: &Value) {
         Value::Bool(value) => {
             out.extend(7u32.to_le_bytes());
             out.push(u8::from(*value));
+        }
+        Value::Bools(values) => {
+            array(out, 7, values.len());
+            values.iter().for_each(|value| out.push(u8::from(*value)));
         }
         Value::Text(value) => {
             out.extend(8u32.to_le_bytes());

@@ -39,6 +39,7 @@ pub(crate) struct Attention<'a> {
     pub(crate) turns: Option<usize>,
 }
 
+#[cfg(test)]
 impl Attention<'_> {
     /// As in Llama: queries divided by the root of their length, everything before a row in sight, the first turns.
     pub(crate) fn plain(layer: usize, head_len: usize) -> Self {

@@ -79,6 +79,12 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn add_normalised(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
+                // SAFETY: The caller's promise.
+                unsafe { lanes::add_normalised::<$arch>(from, weights, epsilon, to) };
+            }
+
+            $(#[target_feature(enable = $features)])?
             pub(in crate::kernels) unsafe fn quantise(row: &mut Input) {
                 // SAFETY: The caller's promise.
                 unsafe { lanes::quantise::<$arch>(row) };

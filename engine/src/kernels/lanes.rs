@@ -61,17 +61,49 @@ pub(super) const fn power_of_two(shifted: f32) -> f32 {
     f32::from_bits(shifted.to_bits().wrapping_sub(ROUNDER.to_bits()).wrapping_add(127) << 23)
 }
 
-/// `gate * sigmoid(gate) * up`.
+/// What a gate passes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// The approximation of `x * Phi(x)` by a hyperbolic tangent (Hendrycks and Gimpel, "Gaussian error linear units"):
+    /// `gelu_pytorch_tanh` of transformers.
+    Gelu,
+}
+
+/// `activation(gate) * up`.
 ///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn gated<A: Arch>(gate: A::Floats, up: A::Floats) -> A::Floats {
+pub(super) unsafe fn gated<A: Arch>(activation: Activation, gate: A::Floats, up: A::Floats) -> A::Floats {
     // SAFETY: The caller's promise.
     unsafe {
+        let steep = match activation {
+            Activation::Silu => gate,
+            // (1 + tanh(y)) / 2 is sigmoid(2 y); the factors are 2 sqrt(2 / pi) and 0.044715 of that.
+            Activation::Gelu => {
+                let square = A::mul(gate, gate);
+                A::mul(gate, A::mul_add(square, A::splat(0.071_354_814), A::splat(1.595_769_2)))
+            }
+        };
         let one = A::splat(1.0);
-        let inverse = exponential::<A>(A::sub(A::splat(0.0), gate));
+        let inverse = exponential::<A>(A::sub(A::splat(0.0), steep));
         A::mul(A::div(gate, A::add(one, inverse)), up)
+    }
+}
+
+/// `cap * tanh(x / cap)`.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn bend<A: Arch>(x: A::Floats, cap: f32) -> A::Floats {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let (one, two, cap) = (A::splat(1.0), A::splat(2.0), A::splat(cap));
+        let grown = exponential::<A>(A::mul(two, A::div(x, cap)));
+        A::mul(cap, A::sub(one, A::div(two, A::add(grown, one))))
     }
 }
 
@@ -103,12 +135,12 @@ pub(super) fn largest(lanes: &Lanes) -> f32 {
     lanes[0]
 }
 
-/// Writes `from`, divided by its root mean square and multiplied by `weights`, to `to`.
+/// One over the root mean square.
 ///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn normalise<A: Arch>(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
+unsafe fn inverse_size<A: Arch>(from: &[f32], epsilon: f32) -> f32 {
     let (chunks, rest) = from.as_chunks::<LANES>();
     // SAFETY: The caller's promise.
     let squares = unsafe {
@@ -121,7 +153,18 @@ pub(super) unsafe fn normalise<A: Arch>(from: &[f32], weights: &[f32], epsilon: 
         last[..rest.len()].copy_from_slice(rest);
         A::sum(A::mul_add(A::load(&last), A::load(&last), squares))
     };
-    let scale = 1.0 / (squares / from.len() as f32 + epsilon).sqrt();
+    1.0 / (squares / from.len() as f32 + epsilon).sqrt()
+}
+
+/// Writes `from`, divided by its root mean square and multiplied by `weights`, to `to`.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn normalise<A: Arch>(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
+    let (chunks, rest) = from.as_chunks::<LANES>();
+    // SAFETY: The caller's promise.
+    let scale = unsafe { inverse_size::<A>(from, epsilon) };
     let whole = to.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks).zip(weights.as_chunks().0);
     for ((to, x), weights) in whole {
         // SAFETY: The caller's promise.
@@ -130,6 +173,29 @@ pub(super) unsafe fn normalise<A: Arch>(from: &[f32], weights: &[f32], epsilon: 
     let start = from.len() - rest.len();
     for ((to, x), weight) in to[start..].iter_mut().zip(rest).zip(&weights[start..]) {
         *to = x * scale * weight;
+    }
+}
+
+/// As [`normalise`], but adds it to what is there.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn add_normalised<A: Arch>(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
+    let (chunks, rest) = from.as_chunks::<LANES>();
+    // SAFETY: The caller's promise.
+    let scale = unsafe { inverse_size::<A>(from, epsilon) };
+    let whole = to.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks).zip(weights.as_chunks().0);
+    for ((to, x), weights) in whole {
+        // SAFETY: The caller's promise.
+        unsafe {
+            let normed = A::mul(A::mul(A::load(x), A::splat(scale)), A::load(weights));
+            A::store(A::add(A::load(to), normed), to);
+        }
+    }
+    let start = from.len() - rest.len();
+    for ((to, x), weight) in to[start..].iter_mut().zip(rest).zip(&weights[start..]) {
+        *to += x * scale * weight;
     }
 }
 

@@ -33,6 +33,7 @@ use pool::{Pointer, Pool};
 pub(crate) use attention::{Attention, HEAD_LEN_MAX};
 pub(crate) use cache::{Cache, Geometry, PAGE_TOKENS, Page, Place, Places};
 pub(crate) use isa::Isa;
+pub(crate) use lanes::Activation;
 pub(crate) use limits::Ceilings;
 pub(crate) use matrix::Matrix;
 pub(crate) use panel::Mode;
@@ -88,6 +89,23 @@ impl Kernels {
                     None => row.floats.copy_from_slice(from),
                 }
                 call!(isa, quantise(row));
+            }
+        });
+    }
+
+    /// Adds rows to others, normalised.
+    pub(crate) fn add_normalised(
+        &mut self,
+        from: &Floats,
+        (weights, epsilon): (&[f32], f32),
+        to: &mut Floats,
+    ) {
+        let len = to.len;
+        assert!(from.len == len && weights.len() == len, "rows of another length");
+        let (isa, share) = (self.isa, self.pool.share(to.data.len() / len));
+        self.pool.split(&mut to.data, share * len, &|start, rows| {
+            for (from, to) in from.data[start..].chunks_exact(len).zip(rows.chunks_exact_mut(len)) {
+                call!(isa, add_normalised(from, weights, epsilon, to));
             }
         });
     }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::arch::Arch;
 use super::floats;
-use super::lanes::{LANES, Lanes, gated};
+use super::lanes::{Activation, LANES, Lanes, bend, gated};
 use super::matrix::{Matrix, Storage, Tiles};
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Input};
@@ -23,14 +23,16 @@ pub(super) const TILES: usize = 2;
 const ROWS: usize = 6;
 
 /// What becomes of a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Mode {
     /// It is written.
     Set,
     /// It is added to what is there.
     Add,
-    /// What is there is its gate: `silu(there) * product` is written.
-    Gate,
+    /// What is there is its gate: `activation(there) * product` is written.
+    Gate(Activation),
+    /// It is bent, so that none is beyond the cap: `cap * tanh(product / cap)` is written.
+    Cap(f32),
 }
 
 /// Where products go.
@@ -116,7 +118,8 @@ impl Mode {
             let result = match self {
                 Self::Set => product,
                 Self::Add => A::add(A::load(to), product),
-                Self::Gate => gated::<A>(A::load(to), product),
+                Self::Gate(activation) => gated::<A>(activation, A::load(to), product),
+                Self::Cap(cap) => bend::<A>(product, cap),
             };
             A::store(result, to);
         }
@@ -165,6 +168,7 @@ shapes! {
     FiveBits: 8 bits, groups of 32, offset 16, minimums false, half true;
     FiveBitsWithMinimums: 8 bits, groups of 32, offset 0, minimums true, half true;
     EightBits: 8 bits, groups of 32, offset 128, minimums false, half true;
+    EightBitsK: 8 bits, groups of 32, offset 128, minimums false, half false;
     FourBitsK: 4 bits, groups of 32, offset 0, minimums true, half false;
     FiveBitsK: 8 bits, groups of 32, offset 0, minimums true, half false;
     SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false;

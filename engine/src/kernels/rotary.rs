@@ -5,7 +5,6 @@ mod tests;
 
 /// Which numbers of a head are a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "architectures that take halves follow"))]
 pub(crate) enum Turning {
     /// Neighbours: `LLAMA_ROPE_TYPE_NORM`.
     Neighbours,

@@ -4,7 +4,7 @@ use super::isa::call;
 use super::lanes::exp;
 use super::pool::Pool;
 use super::rows::{Block, Floats, Input};
-use super::{Isa, Kernels, Matrix, Mode, Place, Places, Product};
+use super::{Activation, Isa, Kernels, Matrix, Mode, Place, Places, Product};
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::decode;
 use crate::sample_weights::{Noise, blocks};
@@ -121,7 +121,10 @@ fn products_are_set_added_gated_and_biased() {
         (&[(&plain, Mode::Set)], [2.0, 4.0, 6.0]),
         (&[(&biased, Mode::Set)], [12.0, 24.0, 36.0]),
         (&[(&plain, Mode::Add)], [102.0, 104.0, 106.0]),
-        (&[(&plain, Mode::Set), (&plain, Mode::Gate)], [2.0, 4.0, 6.0].map(|x| x / (1.0 + f32::exp(-x)) * x)),
+        (
+            &[(&plain, Mode::Set), (&plain, Mode::Gate(Activation::Silu))],
+            [2.0, 4.0, 6.0].map(|x| x / (1.0 + f32::exp(-x)) * x),
+        ),
     ];
     for (steps, expected) in cases {
         let mut to = Floats { data: vec![100.0; 3], len: 3 };

@@ -1,9 +1,11 @@
-//! The Llama architecture: what one step computes for rows of many sequences.
+//! What one step computes for rows of many sequences, in any architecture of the table in `architecture`.
 //!
 //! Layers of attention (grouped queries, rotary positions) and of a gated feed-forward block, each added to the hidden
 //! state and each behind a root-mean-square norm. A row's result does not depend on the other rows of its step.
 
+mod architecture;
 mod config;
+mod keys;
 mod rope;
 mod weights;
 
@@ -16,7 +18,7 @@ use canon::Fault;
 
 use crate::gguf::Gguf;
 use crate::kernels::{
-    Attention, Cache, Floats, Input, Kernels, Mode, PAGE_TOKENS, Page, Place, Places, Product, Step, Turning,
+    Attention, Cache, Floats, Input, Kernels, Matrix, Mode, PAGE_TOKENS, Page, Place, Places, Product, Step,
     Turns,
 };
 use weights::{Layer, Weights};
@@ -56,6 +58,8 @@ pub(crate) struct Scratch {
     values: Floats,
     attended: Floats,
     inner: Floats,
+    /// What attention or feed-forward adds, where it has a norm on its way.
+    added: Floats,
     inputs: Inputs,
     /// Of each row that wanted them, one row of logits.
     pub(crate) logits: Floats,
@@ -78,6 +82,7 @@ impl Scratch {
             values: Floats::new(keys),
             attended: Floats::new(queries),
             inner: Floats::new(config.inner),
+            added: Floats::new(config.width),
             inputs: Inputs { hidden: Vec::new(), attended: Vec::new(), inner: Vec::new() },
             logits: Floats::new(config.vocabulary),
         }
@@ -91,6 +96,7 @@ impl Scratch {
             &mut self.values,
             &mut self.attended,
             &mut self.inner,
+            &mut self.added,
         ];
         floats.into_iter().for_each(|floats| floats.resize(rows));
         let inputs = [
@@ -110,6 +116,11 @@ impl Model {
         Ok(Self { config, weights })
     }
 
+    /// The same, for sequences of at most so many tokens.
+    pub(crate) fn within(self, context_tokens: usize) -> Self {
+        Self { config: self.config.within(context_tokens), ..self }
+    }
+
     /// Computes the batch, keeps its keys and values in `cache`, and leaves the logits in `scratch`.
     pub(crate) fn step(
         &self,
@@ -119,13 +130,7 @@ impl Model {
         scratch: &mut Scratch,
     ) {
         scratch.resize(batch.rows.len());
-        let width = self.config.width;
-        let share = kernels.pool().share(batch.rows.len());
-        kernels.pool().split(&mut scratch.hidden.data, share * width, &|start, hidden| {
-            for (hidden, row) in hidden.chunks_exact_mut(width).zip(&batch.rows[start / width..]) {
-                self.weights.embedding.decode_row(row.token as usize, hidden);
-            }
-        });
+        self.embed(kernels, batch, &mut scratch.hidden);
         let step = self.plan(batch);
         for (number, layer) in self.weights.layers.iter().enumerate() {
             self.attention(layer, number, kernels, (cache, &step, scratch));
@@ -134,29 +139,43 @@ impl Model {
         self.logits(kernels, batch, scratch);
     }
 
+    fn embed(&self, kernels: &mut Kernels, batch: &Batch<'_>, to: &mut Floats) {
+        let (width, scale) = (self.config.width, self.config.embedding_scale());
+        let share = kernels.pool().share(batch.rows.len());
+        kernels.pool().split(&mut to.data, share * width, &|start, to| {
+            for (to, row) in to.chunks_exact_mut(width).zip(&batch.rows[start / width..]) {
+                self.weights.embedding.decode_row(row.token as usize, to);
+                to.iter_mut().for_each(|number| *number *= scale);
+            }
+        });
+    }
+
     fn plan<'a>(&self, batch: &Batch<'a>) -> Step<'a> {
         let place = |row: &Row| Place {
             page: batch.pages[row.sequence][row.position / PAGE_TOKENS],
             slot: (row.position % PAGE_TOKENS) as u32,
         };
-        let angles = batch.rows.iter().flat_map(|row| self.config.rope.turns(row.position)).collect();
+        let turns = self.config.ropes.iter().map(|rope| Turns {
+            turning: self.config.architecture.turning,
+            angles: batch.rows.iter().flat_map(|row| rope.turns(row.position)).collect(),
+        });
         Step {
             places: Places::new(batch.rows.iter().map(place).collect()),
             positions: batch.rows.iter().map(|row| row.position).collect(),
             sequences: batch.rows.iter().map(|row| row.sequence).collect(),
             pages: batch.pages.clone(),
-            turns: vec![Turns { turning: Turning::Neighbours, angles }],
+            turns: turns.collect(),
         }
     }
 
-    fn attention(
-        &self,
-        layer: &Layer,
+    fn attention<'a>(
+        &'a self,
+        layer: &'a Layer,
         number: usize,
         kernels: &mut Kernels,
         (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
     ) {
-        let Scratch { hidden, queries, keys, values, attended, inputs, .. } = scratch;
+        let Scratch { hidden, queries, keys, values, attended, added, inputs, .. } = scratch;
         let norm = Some((layer.attention_norm.as_slice(), self.config.epsilon));
         kernels.prepare(&|row| hidden.row(row), norm, &mut inputs.hidden);
         kernels.multiply(
@@ -167,23 +186,48 @@ impl Model {
                 Product { steps: &[(&layer.value, Mode::Set)], to: values },
             ],
         );
-        let attention = Attention::plain(number, self.config.head_len);
+        let (config, view) = (&self.config, self.config.views[number]);
+        let head_norm = |norm: &'a Option<Vec<f32>>| norm.as_deref().map(|norm| (norm, config.epsilon));
+        let attention = Attention {
+            layer: number,
+            scale: config.scale,
+            softcap: config.score_cap,
+            window: view.window,
+            query_norm: head_norm(&layer.query_norm),
+            key_norm: head_norm(&layer.key_norm),
+            turns: view.rope,
+        };
         kernels.remember(cache, &attention, step, (keys, values));
         kernels.attend(cache, &attention, step, (queries, attended));
         kernels.prepare(&|row| attended.row(row), None, &mut inputs.attended);
-        let steps = [(&layer.output, Mode::Add)];
-        kernels.multiply(&inputs.attended, &mut [Product { steps: &steps, to: hidden }]);
+        self.add(kernels, &inputs.attended, (&layer.output, layer.output_norm.as_deref()), (added, hidden));
     }
 
     fn feed_forward(&self, layer: &Layer, kernels: &mut Kernels, scratch: &mut Scratch) {
-        let Scratch { hidden, inner, inputs, .. } = scratch;
+        let Scratch { hidden, inner, added, inputs, .. } = scratch;
         let norm = Some((layer.inner_norm.as_slice(), self.config.epsilon));
         kernels.prepare(&|row| hidden.row(row), norm, &mut inputs.hidden);
-        let steps = [(&layer.gate, Mode::Set), (&layer.up, Mode::Gate)];
+        let gate = Mode::Gate(self.config.architecture.activation);
+        let steps = [(&layer.gate, Mode::Set), (&layer.up, gate)];
         kernels.multiply(&inputs.hidden, &mut [Product { steps: &steps, to: inner }]);
         kernels.prepare(&|row| inner.row(row), None, &mut inputs.inner);
-        let steps = [(&layer.down, Mode::Add)];
-        kernels.multiply(&inputs.inner, &mut [Product { steps: &steps, to: hidden }]);
+        self.add(kernels, &inputs.inner, (&layer.down, layer.down_norm.as_deref()), (added, hidden));
+    }
+
+    /// Adds a product to the hidden state, by way of its norm if it has one.
+    fn add(
+        &self,
+        kernels: &mut Kernels,
+        input: &[Input],
+        (matrix, norm): (&Matrix, Option<&[f32]>),
+        (added, hidden): (&mut Floats, &mut Floats),
+    ) {
+        let Some(norm) = norm else {
+            let steps = [(matrix, Mode::Add)];
+            return kernels.multiply(input, &mut [Product { steps: &steps, to: hidden }]);
+        };
+        kernels.multiply(input, &mut [Product { steps: &[(matrix, Mode::Set)], to: added }]);
+        kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
     }
 
     fn logits(&self, kernels: &mut Kernels, batch: &Batch<'_>, scratch: &mut Scratch) {
@@ -195,6 +239,7 @@ impl Model {
         let norm = Some((self.weights.norm.as_slice(), self.config.epsilon));
         kernels.prepare(&|row| hidden.row(wanted[row]), norm, some);
         let output = self.weights.output.as_ref().unwrap_or(&self.weights.embedding);
-        kernels.multiply(some, &mut [Product { steps: &[(output, Mode::Set)], to: logits }]);
+        let mode = self.config.logit_cap.map_or(Mode::Set, Mode::Cap);
+        kernels.multiply(some, &mut [Product { steps: &[(output, mode)], to: logits }]);
     }
 }

@@ -1,23 +1,21 @@
-//! The Llama architecture written as slowly and plainly as possible: 32-bit weights, 64-bit sums, no cache, no batch.
+//! What a model computes, written as slowly and plainly as possible: 32-bit weights, 64-bit sums, no cache, no batch.
 
+use super::config::Config;
 use crate::gguf::Gguf;
+use crate::kernels::{Activation, Turning};
 use crate::quant::decode;
 
-/// The logits after the last of `tokens`.
+/// A model, of which nothing is prepared.
 pub(crate) struct Plain<'a> {
-    pub(crate) gguf: &'a Gguf,
+    gguf: &'a Gguf,
+    config: Config,
 }
 
 type Vector = Vec<f64>;
 
-impl Plain<'_> {
-    fn number(&self, key: &str) -> f64 {
-        let metadata = self.gguf.metadata();
-        metadata
-            .u32(key)
-            .map(|n| f64::from(n.unwrap()))
-            .or_else(|_| metadata.f32(key).map(|n| n.unwrap().into()))
-            .unwrap()
+impl<'a> Plain<'a> {
+    pub(crate) fn new(gguf: &'a Gguf) -> Self {
+        Self { gguf, config: Config::read(gguf).unwrap() }
     }
 
     fn weights(&self, name: &str) -> Option<(usize, Vec<f32>)> {
@@ -38,53 +36,72 @@ impl Plain<'_> {
         inputs.iter().map(product).collect()
     }
 
-    fn norm(&self, name: &str, inputs: &[Vector]) -> Vec<Vector> {
-        let epsilon = self.number("llama.attention.layer_norm_rms_epsilon");
-        let (_, weights) = self.weights(name).unwrap();
-        let one = |x: &Vector| -> Vector {
-            let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
-            x.iter().zip(&weights).map(|(x, w)| x / (mean + epsilon).sqrt() * f64::from(*w)).collect()
-        };
-        inputs.iter().map(one).collect()
+    /// Products with several tensors, or with the parts of the one tensor `whole` where the file has that.
+    fn parts<const N: usize>(&self, whole: &str, names: [&str; N], inputs: &[Vector]) -> [Vec<Vector>; N] {
+        if names.iter().all(|name| self.gguf.tensor(&format!("{name}.weight")).is_some()) {
+            return names.map(|name| self.times(name, inputs));
+        }
+        let Config { heads, kv_heads, head_len, inner, .. } = self.config;
+        let lens: [usize; N] = std::array::from_fn(|at| match (N, at) {
+            (3, 0) => heads * head_len,
+            (3, _) => kv_heads * head_len,
+            _ => inner,
+        });
+        let products = self.times(whole, inputs);
+        std::array::from_fn(|at| {
+            let start: usize = lens[..at].iter().sum();
+            products.iter().map(|product| product[start..start + lens[at]].to_vec()).collect()
+        })
     }
 
-    fn turn(&self, head: &mut [f64], position: usize) {
-        let (base, len) = (self.number("llama.rope.freq_base"), head.len());
-        let divisors = self.weights("rope_freqs.weight");
-        for pair in 0..len / 2 {
-            let divisor = divisors.as_ref().map_or(1.0, |(_, divisors)| f64::from(divisors[pair]));
-            let angle = position as f64 * base.powf(-2.0 * pair as f64 / len as f64) / divisor;
-            let (x, y) = (head[2 * pair], head[2 * pair + 1]);
-            head[2 * pair] = x * angle.cos() - y * angle.sin();
-            head[2 * pair + 1] = x * angle.sin() + y * angle.cos();
+    /// As they are, where there is no such norm.
+    fn norm(&self, name: &str, inputs: Vec<Vector>) -> Vec<Vector> {
+        let Some((_, weights)) = self.weights(&format!("{name}.weight")) else { return inputs };
+        let one = |x: &[f64]| -> Vector {
+            let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+            let size = (mean + f64::from(self.config.epsilon)).sqrt();
+            x.iter().zip(&weights).map(|(x, w)| x / size * f64::from(*w)).collect()
+        };
+        // Norms of heads are taken one by one.
+        inputs.iter().map(|x| x.chunks_exact(weights.len()).flat_map(one).collect()).collect()
+    }
+
+    fn turn(&self, rope: usize, head: &mut [f64], position: usize) {
+        let turns: Vec<_> = self.config.ropes[rope].turns(position).collect();
+        let pairs = turns.len();
+        for (pair, (cos, sin)) in turns.into_iter().enumerate() {
+            let (a, b) = match self.config.architecture.turning {
+                Turning::Neighbours => (2 * pair, 2 * pair + 1),
+                Turning::Halves => (pair, pair + pairs),
+            };
+            let (x, y, cos, sin) = (head[a], head[b], f64::from(cos), f64::from(sin));
+            (head[a], head[b]) = (x * cos - y * sin, x * sin + y * cos);
         }
     }
 
     fn attention(&self, layer: usize, inputs: &[Vector]) -> Vec<Vector> {
-        let heads = self.number("llama.attention.head_count") as usize;
-        let kv_heads = self.number("llama.attention.head_count_kv") as usize;
+        let Config { heads, kv_heads, head_len: len, scale, score_cap, .. } = self.config;
+        let view = self.config.views[layer];
         let name = |part: &str| format!("blk.{layer}.attn_{part}");
-        let (mut queries, mut keys) = (self.times(&name("q"), inputs), self.times(&name("k"), inputs));
-        let values = self.times(&name("v"), inputs);
-        let len = queries[0].len() / heads;
+        let [queries, keys, values] = self.parts(&name("qkv"), [&name("q"), &name("k"), &name("v")], inputs);
+        let (mut queries, mut keys) = (self.norm(&name("q_norm"), queries), self.norm(&name("k_norm"), keys));
         for (position, (query, key)) in queries.iter_mut().zip(&mut keys).enumerate() {
-            query
-                .chunks_exact_mut(len)
-                .chain(key.chunks_exact_mut(len))
-                .for_each(|head| self.turn(head, position));
+            let all = query.chunks_exact_mut(len).chain(key.chunks_exact_mut(len));
+            all.for_each(|head| view.rope.iter().for_each(|rope| self.turn(*rope, head, position)));
         }
         let mut out = vec![vec![0.0; heads * len]; inputs.len()];
         for (position, out) in out.iter_mut().enumerate() {
+            let first = view.window.map_or(0, |window| (position + 1).saturating_sub(window));
             for (head, out) in out.chunks_exact_mut(len).enumerate() {
                 let shared = head / (heads / kv_heads) * len;
                 let query = &queries[position][head * len..][..len];
                 let score = |key: &Vector| {
                     let dot: f64 = query.iter().zip(&key[shared..]).map(|(q, k)| q * k).sum();
-                    (dot / (len as f64).sqrt()).exp()
+                    capped(dot * f64::from(scale), score_cap).exp()
                 };
-                let scores: Vector = keys[..=position].iter().map(score).collect();
+                let scores: Vector = keys[first..=position].iter().map(score).collect();
                 let total: f64 = scores.iter().sum();
-                for (score, value) in scores.iter().zip(&values) {
+                for (score, value) in scores.iter().zip(&values[first..]) {
                     out.iter_mut().zip(&value[shared..]).for_each(|(out, v)| *out += score / total * v);
                 }
             }
@@ -94,10 +111,17 @@ impl Plain<'_> {
 
     fn feed_forward(&self, layer: usize, inputs: &[Vector]) -> Vec<Vector> {
         let name = |part: &str| format!("blk.{layer}.ffn_{part}");
-        let (gate, up) = (self.times(&name("gate"), inputs), self.times(&name("up"), inputs));
-        let silu = |x: f64| x / (1.0 + (-x).exp());
-        let both =
-            |(gate, up): (Vector, Vector)| gate.iter().zip(up).map(|(gate, up)| silu(*gate) * up).collect();
+        let [gate, up] = self.parts(&name("up"), [&name("gate"), &name("up")], inputs);
+        let activate = |x: f64| match self.config.architecture.activation {
+            Activation::Silu => x / (1.0 + (-x).exp()),
+            Activation::Gelu => {
+                let y = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+                x * (1.0 + y.tanh()) / 2.0
+            }
+        };
+        let both = |(gate, up): (Vector, Vector)| {
+            gate.iter().zip(up).map(|(gate, up)| activate(*gate) * up).collect()
+        };
         let inner: Vec<Vector> = gate.into_iter().zip(up).map(both).collect();
         self.times(&name("down"), &inner)
     }
@@ -105,21 +129,28 @@ impl Plain<'_> {
     /// The logits after each of `tokens`.
     pub(crate) fn logits(&self, tokens: &[u32]) -> Vec<Vector> {
         let (width, embedding) = self.weights("token_embd.weight").unwrap();
+        let scale = f64::from(self.config.embedding_scale());
         let embed = |token: &u32| {
-            embedding[*token as usize * width..][..width].iter().map(|x| f64::from(*x)).collect()
+            embedding[*token as usize * width..][..width].iter().map(|x| f64::from(*x) * scale).collect()
         };
         let mut hidden: Vec<Vector> = tokens.iter().map(embed).collect();
         let add = |hidden: &mut Vec<Vector>, more: Vec<Vector>| {
             hidden.iter_mut().flatten().zip(more.into_iter().flatten()).for_each(|(to, more)| *to += more);
         };
-        for layer in 0..self.number("llama.block_count") as usize {
-            let normed = self.norm(&format!("blk.{layer}.attn_norm.weight"), &hidden);
-            add(&mut hidden, self.attention(layer, &normed));
-            let normed = self.norm(&format!("blk.{layer}.ffn_norm.weight"), &hidden);
-            add(&mut hidden, self.feed_forward(layer, &normed));
+        for layer in 0..self.config.layers {
+            let name = |part: &str| format!("blk.{layer}.{part}");
+            let attended = self.attention(layer, &self.norm(&name("attn_norm"), hidden.clone()));
+            add(&mut hidden, self.norm(&name("post_attention_norm"), attended));
+            let inner = self.feed_forward(layer, &self.norm(&name("ffn_norm"), hidden.clone()));
+            add(&mut hidden, self.norm(&name("post_ffw_norm"), inner));
         }
-        let normed = self.norm("output_norm.weight", &hidden);
+        let normed = self.norm("output_norm", hidden);
         let output = if self.gguf.tensor("output.weight").is_some() { "output" } else { "token_embd" };
-        self.times(output, &normed)
+        let logits = self.times(output, &normed).into_iter();
+        logits.map(|row| row.into_iter().map(|x| capped(x, self.config.logit_cap)).collect()).collect()
     }
+}
+
+fn capped(x: f64, cap: Option<f32>) -> f64 {
+    cap.map(f64::from).map_or(x, |cap| cap * (x / cap).tanh())
 }

@@ -14,7 +14,7 @@ from gguf.quants import dequantize
 # Where the 16-bit floats lie in a block.
 HALVES = {
     T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0],
-    T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208], T.F16: [0], T.BF16: [],
+    T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208], T.F16: [0], T.BF16: [], T.IQ4_NL: [0], T.IQ4_XS: [0],
 }
 random = np.random.default_rng(2)
 for kind, halves in HALVES.items():

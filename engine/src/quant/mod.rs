@@ -7,6 +7,7 @@
 
 mod k;
 mod legacy;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,9 @@ impl Form {
             TensorType::Q4_K => Self { has_minimums: true, half_scales: false, ..legacy },
             TensorType::Q5_K => Self { bits: 8, has_minimums: true, half_scales: false, ..legacy },
             TensorType::Q6_K => Self { bits: 8, group_len: 16, offset: 32, half_scales: false, ..legacy },
+            // The numbers of the table are whole and within eight bits, so they are unpacked as such.
+            TensorType::IQ4_NL => Self { bits: 8, offset: 128, ..legacy },
+            TensorType::IQ4_XS => Self { bits: 8, offset: 128, half_scales: false, ..legacy },
         })
     }
 }
@@ -78,6 +82,8 @@ impl Unpacked {
             TensorType::Q4_K => k::q4(self, block),
             TensorType::Q5_K => k::q5(self, block),
             TensorType::Q6_K => k::q6(self, block),
+            TensorType::IQ4_NL => table::nl(self, block),
+            TensorType::IQ4_XS => table::xs(self, block),
         }
     }
 }

@@ -67,6 +67,7 @@ impl Scheduler {
             let remedy = "leaves no room for a single token; allow the engine more memory";
             return Err(Fault::unsupported("kv_bytes_max", remedy));
         }
+        let model = model.within(facts.context_tokens);
         let queue = Arc::new(Queue::new(options.queue_max));
         let engine = Engine::new(model, kernels, kv, options);
         let thread = thread::Builder::new().name("engine-0".to_owned());

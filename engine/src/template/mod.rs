@@ -55,7 +55,7 @@ impl Template {
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_template_owned(NAME, source.to_owned()).map_err(|cause| {
+        environment.add_template_owned(NAME, without_marks(source)).map_err(|cause| {
             Fault::unsupported(
                 "tokenizer.chat_template",
                 "the model's chat template is not in a Jinja that is known here; take a file with another",
@@ -64,13 +64,14 @@ impl Template {
         })?;
         Ok(Self {
             environment,
-            native_tools: source.contains("tools") && source.contains("<tool_call>"),
+            // SmolLM 3's knows the tags, but writes no calls of earlier turns.
+            native_tools: ["tools", "tool_calls", "<tool_call>"].iter().all(|word| source.contains(word)),
             bos: bos.to_owned(),
             end: end.to_owned(),
         })
     }
 
-    /// Whether the template itself describes tools, in the form in which answers are read here: JSON between
+    /// Whether the template itself describes tools and writes calls, in the form in which answers are read here: JSON between
     /// `<tool_call>` and `</tool_call>`.
     pub(crate) const fn describes_tools(&self) -> bool {
         self.native_tools
@@ -102,6 +103,25 @@ impl Template {
             Fault::new(Kind::Malformed { path }, message).with_detail(explain(&cause))
         })
     }
+}
+
+/// The template without the tags `generation` and `endgeneration`, by which Hugging Face's trainers find what the model is
+/// to say. Jinja does not know them; what they did to the white space beside them stays done.
+fn without_marks(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some((before, (tag, after))) =
+        rest.split_once("{%").and_then(|(before, rest)| Some((before, rest.split_once("%}")?)))
+    {
+        let tag = match tag.trim_matches(|c: char| c.is_whitespace() || "-+".contains(c)) {
+            "generation" => tag.replace("generation", "if true"),
+            "endgeneration" => tag.replace("endgeneration", "endif"),
+            _ => tag.to_owned(),
+        };
+        out.extend([before, "{%", &tag, "%}"]);
+        rest = after;
+    }
+    out + rest
 }
 
 /// An error with its causes and its line.

@@ -36,6 +36,8 @@ fn templates_are_run_as_hugging_face_runs_them() {
         "{% for k, v in tools[0].function.items() %}{{ k }}={{ v }};{% endfor %}",
         "name=now;zone=1;area=2;",
     );
+    // The marks of Hugging Face's trainers.
+    check("a {% generation -%}\n b{{ 1 }}{%- endgeneration %}\n c", "a b1 c");
     // Python's JSON, unescaped.
     check("{{ messages[1] | tojson }}", "{\"role\": \"user\", \"content\": \" Hi <b> \\\"é\\\" & 'co' \"}");
     check("{{ [1, []] | tojson(indent=2) }}", "[\n  1,\n  []\n]");
@@ -82,7 +84,11 @@ fn a_template_that_cannot_be_read_is_refused_when_the_model_is_loaded() {
 #[test]
 fn only_a_template_that_describes_tools_in_the_known_form_is_trusted_with_them() {
     for (source, describes) in [
-        ("{% if tools %}<tools>{{ tools | tojson }}</tools> answer in <tool_call>{% endif %}", true),
+        (
+            "{% if tools %}<tools>{{ tools | tojson }}</tools> answer in <tool_call>{% endif %}{{ messages[0].tool_calls }}",
+            true,
+        ),
+        ("{% if tools %}<tools>{{ tools | tojson }}</tools> answer in <tool_call>{% endif %}", false),
         ("{% if tools %}{{ tools | tojson }}{% endif %}", false),
         ("{{ messages }}", false),
     ] {

@@ -77,6 +77,7 @@ pub struct Tokenizer {
     marks: Marks,
     bos: Option<u32>,
     add_bos: bool,
+    strips_space: bool,
     ends: Vec<u32>,
 }
 
@@ -142,6 +143,7 @@ impl Tokenizer {
             marks: Marks::new(of_kind(&[Kind::UserDefined, Kind::Control])),
             bos: parts.bos,
             add_bos: parts.add_bos.unwrap_or(parts.model == "llama"),
+            strips_space: parts.strips_space,
             ends,
         })
     }
@@ -202,7 +204,18 @@ impl Tokenizer {
             out.push(found.token);
             first = true;
             rest = rest.get(found.end..).unwrap_or_default();
+            if self.strips_space_after(found.token) {
+                rest = rest.trim_start();
+            }
         }
+    }
+
+    /// Phi-3's `tokenizer_config.json`: `rstrip` is set for all control tokens but these.
+    fn strips_space_after(&self, token: u32) -> bool {
+        const EXCEPT: [&str; 3] = ["<s>", "<unk>", "<|endoftext|>"];
+        let is_control = || self.pieces.get(index(token)).is_some_and(|piece| piece.kind == Kind::Control);
+        let is_excepted = || self.spelling(token).is_some_and(|name| EXCEPT.contains(&name));
+        self.strips_space && is_control() && !is_excepted()
     }
 
     /// The bytes that a token adds to a text: none for a control token.

@@ -25,6 +25,8 @@ pub struct TokenizerParts<'f> {
     pub add_bos: Option<bool>,
     /// `add_space_prefix`.
     pub add_space_prefix: Option<bool>,
+    /// White space after control tokens is none of the text's. The file does not tell; Phi-3's tokenizer is such.
+    pub strips_space: bool,
 }
 
 impl<'f> TokenizerParts<'f> {
@@ -40,7 +42,10 @@ impl<'f> TokenizerParts<'f> {
         for name in ["eos_token_id", "eot_token_id", "eom_token_id"] {
             ends.extend(metadata.u32(&key(name))?);
         }
+        let is_phi3 = metadata.string("general.architecture")? == Some("phi3");
+        let strips_space = is_phi3 && metadata.string(&model)? == Some("llama");
         Ok(Self {
+            strips_space,
             model: metadata.string(&model)?.ok_or_else(|| Metadata::missing(&model))?,
             pre: metadata.string(&key("pre"))?.unwrap_or("default"),
             tokens: metadata.strings(&tokens)?.ok_or_else(|| Metadata::missing(&tokens))?,

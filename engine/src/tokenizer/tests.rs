@@ -105,7 +105,7 @@ fn sentencepiece_joins_by_score_and_spells_the_rest_in_bytes() {
     });
     let mut scores = vec![0.0, 0.0, 0.0, -1.0, -2.0, -3.0, -4.0, -5.0, -3.5];
     scores.resize(tokens.len(), 0.0);
-    let parts = TokenizerParts {
+    let mut parts = TokenizerParts {
         model: "llama",
         kinds: kinds.collect(),
         scores,
@@ -124,6 +124,16 @@ fn sentencepiece_joins_by_score_and_spells_the_rest_in_bytes() {
     let seal = Seal::for_texts(std::iter::empty()).unwrap();
     assert_eq!(tokenizer.encode_rendered("ab", seal).first(), Some(&1), "begins as its author trained it");
     assert_eq!(tokenizer.encode_rendered("<s>ab", seal).iter().filter(|&&token| token == 1).count(), 1);
+    let rendered =
+        |tokenizer: &Tokenizer| spelt(tokenizer, &tokenizer.encode_rendered("<s> ab</s> \nab", seal));
+    assert_eq!(rendered(&tokenizer), ["<s>", " ", " ab", "</s>", " ", " ", "\n", "ab"]);
+    parts.strips_space = true;
+    let phi = Tokenizer::new(&parts).unwrap();
+    assert_eq!(
+        rendered(&phi),
+        ["<s>", " ", " ab", "</s>", " ab"],
+        "white space after a control token is nobody's"
+    );
 }
 
 #[test]
