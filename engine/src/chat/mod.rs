@@ -5,6 +5,7 @@ mod reader;
 mod transcript;
 
 use canon::{Fault, OutputFormat, Request, Role};
+use serde_json::Value;
 
 pub(crate) use self::form::{Form, Reading};
 pub(crate) use self::reader::Reader;
@@ -36,6 +37,9 @@ pub(crate) fn prompt(
     for (at, message) in whole.iter().enumerate() {
         messages.extend(scribe.turns(message, &format!("messages[{at}]"))?);
     }
+    if !template.takes_system() {
+        join_system(&mut messages);
+    }
     let tools = if native { scribe.tools(form.tools())? } else { Vec::new() };
     let mut rendered = template.render(&Conversation { messages, tools })?;
     if let Some((last, _)) = begun {
@@ -54,6 +58,24 @@ pub(crate) fn prompt(
         rendered.push('\n');
     }
     Ok(tokenizer.encode_rendered(&rendered, seal))
+}
+
+/// Makes the system's turn, if the conversation begins with one, the beginning of the user's: as Gemma 3's own template does.
+fn join_system(messages: &mut Vec<Value>) {
+    if messages.first().is_none_or(|first| first["role"] != "system") {
+        return;
+    }
+    let mut system = messages.remove(0);
+    match messages.first_mut() {
+        Some(user) if user["role"] == "user" => {
+            let text = |turn: &Value| turn["content"].as_str().unwrap_or_default().to_owned();
+            user["content"] = Value::from(format!("{}\n\n{}", text(&system), text(user)));
+        }
+        _ => {
+            system["role"] = Value::from("user");
+            messages.insert(0, system);
+        }
+    }
 }
 
 /// Bytes of the text that comes into a request's prompt.

@@ -69,6 +69,21 @@ fn an_answer_that_has_begun_is_gone_on_with() {
     assert_eq!(spelt(None, &request).unwrap(), expected);
 }
 
+#[test]
+fn what_the_system_says_is_said_by_the_user_where_a_template_has_no_words_for_it() {
+    let mut request = request(vec![(Role::User, vec![text("Hi")]), (Role::Assistant, vec![text("Ha")])]);
+    request.system = vec![text("Be brief.")];
+    let turns = "{% for m in messages %}{{ m.role }}: {{ m.content }};{% endfor %}";
+    let refuses = format!(
+        "{{% if messages[0].role == 'system' %}}{{{{ raise_exception('no system') }}}}{{% endif %}}{turns}"
+    );
+    let forgets = "{% for m in messages %}{% if m.role != 'system' %}{{ m.role }}: {{ m.content }};{% endif %}{% endfor %}";
+    for source in [&refuses, forgets] {
+        assert_eq!(spelt(Some(source), &request).unwrap(), "user: Be brief.\n\nHi;Ha");
+    }
+    assert_eq!(spelt(Some(turns), &request).unwrap(), "system: Be brief.;user: Hi;Ha");
+}
+
 /// Every place of a request that a caller can write in.
 fn hostile(word: &str) -> Request {
     let json = Json::from_text(format!("{{\"{word}\": [\"{word}\"]}}"));

@@ -117,10 +117,13 @@ fn products_are_set_added_gated_and_biased() {
     let pack = |pool: &mut Pool| Matrix::pack(&tensor(TensorType::F32, &[1, 3], &bytes), pool).unwrap();
     let (plain, biased) = (pack(pool), pack(pool).with_bias(vec![10.0, 20.0, 30.0]));
     type Case<'a> = (&'a [(&'a Matrix, Mode)], [f32; 3]);
-    let cases: [Case<'_>; 4] = [
+    let gelu = |x: f32| x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x.powi(3))).tanh()) / 2.0 * x;
+    let cases: [Case<'_>; 6] = [
         (&[(&plain, Mode::Set)], [2.0, 4.0, 6.0]),
         (&[(&biased, Mode::Set)], [12.0, 24.0, 36.0]),
         (&[(&plain, Mode::Add)], [102.0, 104.0, 106.0]),
+        (&[(&plain, Mode::Cap(3.0))], [2.0f32, 4.0, 6.0].map(|x| 3.0 * (x / 3.0).tanh())),
+        (&[(&plain, Mode::Set), (&plain, Mode::Gate(Activation::Gelu))], [2.0, 4.0, 6.0].map(gelu)),
         (
             &[(&plain, Mode::Set), (&plain, Mode::Gate(Activation::Silu))],
             [2.0, 4.0, 6.0].map(|x| x / (1.0 + f32::exp(-x)) * x),
@@ -136,6 +139,29 @@ fn products_are_set_added_gated_and_biased() {
                 "{steps:?}: {product} for {expected}",
                 steps = steps.len()
             );
+        }
+    }
+}
+
+#[test]
+fn normalised_rows_are_added_alike_on_every_instruction_set() {
+    let (len, mut noise) = (3 * 16 + 5, Noise::new(5));
+    let mut floats = || Floats { data: noise.floats(2 * len), len };
+    let (from, there, weights) = (floats(), floats(), floats());
+    let added = |isa| {
+        let mut to = there.clone();
+        Kernels::new(2, isa).unwrap().add_normalised(&from, (weights.row(0), 1e-3), &mut to);
+        to
+    };
+    let found = added(Isa::best());
+    assert!(Isa::available().all(|isa| added(isa).data == found.data));
+    for row in 0..2 {
+        let squares: f64 = from.row(row).iter().map(|x| f64::from(x * x)).sum();
+        let size = (squares / len as f64 + 1e-3).sqrt();
+        let all = from.row(row).iter().zip(weights.row(0)).zip(there.row(row)).zip(found.row(row));
+        for (((x, weight), there), found) in all {
+            let expected = f64::from(*there) + f64::from(*x) / size * f64::from(*weight);
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} for {expected}");
         }
     }
 }

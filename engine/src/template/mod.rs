@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use canon::{Fault, Kind};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Serde, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
 pub(crate) use self::json::spaced;
@@ -15,6 +15,8 @@ pub(crate) use self::json::spaced;
 /// Steps that a template may take; one message takes some dozens.
 const FUEL_STEPS: u64 = 20_000_000;
 const NAME: &str = "chat";
+/// What a template that takes a system's turn writes of it.
+const SYSTEM_PROBE: &str = "the-system-says-so";
 
 /// What a file without a template gets: `ChatML`.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] \
@@ -25,6 +27,7 @@ const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['
 pub(crate) struct Template {
     environment: Environment<'static>,
     native_tools: bool,
+    takes_system: bool,
     bos: String,
     end: String,
 }
@@ -51,6 +54,9 @@ impl Template {
         environment.set_fuel(Some(FUEL_STEPS));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", json::tojson);
+        environment.add_test("iterable", |value: &Value| {
+            !value.is_none() && (value.kind() == ValueKind::String || value.try_iter().is_ok())
+        });
         environment.add_function("strftime_now", |format: &str| date::strftime(SystemTime::now(), format));
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
@@ -62,13 +68,24 @@ impl Template {
             )
             .with_detail(explain(&cause))
         })?;
-        Ok(Self {
+        let mut template = Self {
             environment,
             // SmolLM 3's knows the tags, but writes no calls of earlier turns.
             native_tools: ["tools", "tool_calls", "<tool_call>"].iter().all(|word| source.contains(word)),
+            takes_system: true,
             bos: bos.to_owned(),
             end: end.to_owned(),
-        })
+        };
+        let turn = |role, text| serde_json::json!({ "role": role, "content": text });
+        let messages = vec![turn("system", SYSTEM_PROBE), turn("user", "-")];
+        let probe = template.render(&Conversation { messages, tools: Vec::new() });
+        template.takes_system = probe.is_ok_and(|prompt| prompt.contains(SYSTEM_PROBE));
+        Ok(template)
+    }
+
+    /// Whether the template writes the system's turn. Gemma 2's refuses it, and some of Phi-3's leave it out.
+    pub(crate) const fn takes_system(&self) -> bool {
+        self.takes_system
     }
 
     /// Whether the template itself describes tools and writes calls, in the form in which answers are read here: JSON between

@@ -36,6 +36,8 @@ fn templates_are_run_as_hugging_face_runs_them() {
         "{% for k, v in tools[0].function.items() %}{{ k }}={{ v }};{% endfor %}",
         "name=now;zone=1;area=2;",
     );
+    // Nothing is no list.
+    check("{{ none is iterable }} {{ nothing is iterable }} {{ '' is iterable }}", "False True True");
     // The marks of Hugging Face's trainers.
     check("a {% generation -%}\n b{{ 1 }}{%- endgeneration %}\n c", "a b1 c");
     // Python's JSON, unescaped.

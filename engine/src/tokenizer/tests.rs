@@ -195,3 +195,24 @@ fn the_default_models_tokens_are_those_of_its_authors_library() {
         assert_eq!(tokenizer.decode(&encoded), text);
     }
 }
+
+/// Set `OUTCROP_TEST_VOCABULARIES` to a folder of vocabularies as llama.cpp keeps them for its own tests
+/// (`models/ggml-vocab-*.gguf`, each with texts in `.inp` and their tokens in `.out`).
+#[test]
+fn vocabularies_of_many_families_make_the_tokens_that_llama_cpp_makes() {
+    let Some(folder) = std::env::var_os("OUTCROP_TEST_VOCABULARIES") else {
+        eprintln!("skipped: OUTCROP_TEST_VOCABULARIES names no folder");
+        return;
+    };
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "gguf")) {
+        let file = Gguf::open(&path).unwrap();
+        let tokenizer = Tokenizer::new(&TokenizerParts::read(&file.metadata()).unwrap()).unwrap();
+        let beside = |end: &str| std::fs::read_to_string(format!("{}.{end}", path.display())).unwrap();
+        let (texts, tokens) = (beside("inp"), beside("out"));
+        for (text, tokens) in texts.split("\n__ggml_vocab_test__\n").zip(tokens.lines()) {
+            let tokens: Vec<u32> = tokens.split_whitespace().map(|token| token.parse().unwrap()).collect();
+            assert_eq!(tokenizer.encode(text), tokens, "{}: {text:?}", path.display());
+        }
+    }
+}
