@@ -67,7 +67,7 @@ impl Config {
             Ok(keys.f32(key)?.or(default).filter(|cap| *cap > 0.0))
         };
         let scale_of = if architecture.odd_scale_layers == Some(layers) { width / heads } else { head_len };
-        let scale = keys.f32("attention.scale")?.unwrap_or_else(|| 1.0 / (scale_of as f32).sqrt());
+        let scale = keys.f32("attention.scale")?.filter(|scale| *scale != 0.0);
         Ok(Self {
             architecture,
             layers,
@@ -79,7 +79,7 @@ impl Config {
             vocabulary: keys.tensor("token_embd.weight")?.rows(),
             context_tokens,
             epsilon: keys.f32(EPSILON)?.ok_or_else(|| keys.missing(EPSILON))?,
-            scale,
+            scale: scale.unwrap_or_else(|| 1.0 / (scale_of as f32).sqrt()),
             score_cap: cap("attn_logit_softcapping", architecture.caps.0)?,
             logit_cap: cap("final_logit_softcapping", architecture.caps.1)?,
             ropes,
@@ -134,7 +134,8 @@ fn views(keys: &Keys<'_>, layers: usize, head_len: usize) -> Result<(Vec<Rope>, 
     };
     let has_window = windows(keys, layers)?;
     let mut ropes = vec![Rope::read(keys, head_len)?];
-    if let Some(base) = keys.f32("rope.freq_base_swa")?.or(architecture.window_base) {
+    let base = keys.f32("rope.freq_base_swa")?.or(architecture.window_base);
+    if let Some(base) = base.filter(|_| window.is_some()) {
         ropes.push(Rope::plain(keys, base, head_len)?);
     }
     let view = |(layer, has_window): (usize, bool)| {

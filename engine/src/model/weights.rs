@@ -102,6 +102,7 @@ impl<'a> Loader<'a> {
         } else {
             ([name("attn_q"), name("attn_k"), name("attn_v")], [name("ffn_gate"), name("ffn_up")])
         };
+        let attention_norm = self.vector(&name("attn_norm.weight"), width)?;
         let [query, key, value] = self.parts(&attention, [queries, keys, keys], width)?;
         let [gate, up] = self.parts(&gated, [inner, inner], width)?;
         let mut norm = |has: bool, part: &str, len: usize| {
@@ -113,7 +114,7 @@ impl<'a> Loader<'a> {
             key_norm: norm(heads, "attn_k_norm", config.head_len)?,
             output_norm: norm(after, "post_attention_norm", width)?,
             down_norm: norm(after, "post_ffw_norm", width)?,
-            attention_norm: self.vector(&name("attn_norm.weight"), width)?,
+            attention_norm,
             query,
             key,
             value,

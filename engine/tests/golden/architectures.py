@@ -213,6 +213,7 @@ def cases():
     yield Case("gemma3", "gemma3", config, window | {Keys.Rope.FREQ_BASE_SWA: 10000.0})
     config, also, given = phi3(128, 128, 16, False, sliding_window=16, num_key_value_heads=4)
     yield Case("phi3", "phi3", config, also, given)
+    yield Case("phi3 in Q8_0", "phi3", config, also, given, quantised=True)
     config, also, given = phi3(128, 32, 32, True, part=0.75, num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True)
     yield Case("phi3, long", "phi3", config, also, given)
     # Of a context that is no longer than before it was stretched, the short factors are for all of it.
