@@ -140,10 +140,15 @@ impl Kernels {
         self.pool.run(tasks.len(), &|task| {
             let (number, rows, tiles) = &tasks[task];
             let (base, shape) = &bases[*number];
-            for (matrix, mode) in steps[*number] {
-                let to = Destination::new(base, *shape, *mode, matrix);
-                // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
-                call!(isa, multiply(matrix, tiles.clone(), input, rows.clone(), &to));
+            // Steps follow each other tile by tile, so that what one leaves for the next is still near.
+            let len = if steps[*number].len() > 1 { TILES } else { tiles.len() };
+            for start in tiles.clone().step_by(len.max(1)) {
+                let tiles = start..tiles.end.min(start + len);
+                for (matrix, mode) in steps[*number] {
+                    let to = Destination::new(base, *shape, *mode, matrix);
+                    // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
+                    call!(isa, multiply(matrix, tiles.clone(), input, rows.clone(), &to));
+                }
             }
         });
     }
