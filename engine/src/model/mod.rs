@@ -63,9 +63,11 @@ pub(crate) struct Scratch {
     inputs: Inputs,
     /// Of each row that wanted them, one row of logits.
     pub(crate) logits: Floats,
+    /// How many rows are computed.
+    rows: usize,
 }
 
-/// Rows on their way into products.
+/// Rows on their way into products; as many as the largest step had.
 struct Inputs {
     hidden: Vec<Input>,
     attended: Vec<Input>,
@@ -85,10 +87,13 @@ impl Scratch {
             added: Floats::new(config.width),
             inputs: Inputs { hidden: Vec::new(), attended: Vec::new(), inner: Vec::new() },
             logits: Floats::new(config.vocabulary),
+            rows: 0,
         }
     }
 
+    /// Makes room for so many rows, whatever they hold.
     fn resize(&mut self, rows: usize) {
+        self.rows = rows;
         let floats = [
             &mut self.hidden,
             &mut self.queries,
@@ -104,7 +109,20 @@ impl Scratch {
             (&mut self.inputs.attended, self.attended.len),
             (&mut self.inputs.inner, self.inner.len),
         ];
-        inputs.into_iter().for_each(|(inputs, len)| inputs.resize_with(rows, || Input::new(len)));
+        for (inputs, len) in inputs {
+            // Kept from larger steps, since a step of answers follows one of prompts and the other way round.
+            inputs.resize_with(rows.max(inputs.len()), || Input::new(len));
+        }
+    }
+
+    /// Goes on with these rows alone, which come in order.
+    fn keep(&mut self, rows: &[usize]) {
+        for floats in [&mut self.hidden, &mut self.queries] {
+            for (to, from) in rows.iter().enumerate() {
+                floats.data.copy_within(from * floats.len..(from + 1) * floats.len, to * floats.len);
+            }
+        }
+        self.resize(rows.len());
     }
 }
 
@@ -131,12 +149,22 @@ impl Model {
     ) {
         scratch.resize(batch.rows.len());
         self.embed(kernels, batch, &mut scratch.hidden);
-        let step = self.plan(batch);
+        let mut step = self.plan(batch);
         for (number, layer) in self.weights.layers.iter().enumerate() {
-            self.attention(layer, number, kernels, (cache, &step, scratch));
+            self.project(layer, number, kernels, (cache, &step, scratch));
+            if number + 1 == self.weights.layers.len() {
+                // The last layer leaves keys and values of all rows; the rest of it only serves logits.
+                let rows = batch.rows.iter().enumerate();
+                let wanted: Vec<usize> =
+                    rows.filter(|(_, row)| row.logits).map(|(number, _)| number).collect();
+                let rows = wanted.iter().map(|row| batch.rows[*row]).collect();
+                step = self.plan(&Batch { rows, pages: batch.pages.clone() });
+                scratch.keep(&wanted);
+            }
+            self.attend(layer, number, kernels, (cache, &step, scratch));
             self.feed_forward(layer, kernels, scratch);
         }
-        self.logits(kernels, batch, scratch);
+        self.logits(kernels, scratch);
     }
 
     fn embed(&self, kernels: &mut Kernels, batch: &Batch<'_>, to: &mut Floats) {
@@ -168,27 +196,10 @@ impl Model {
         }
     }
 
-    fn attention<'a>(
-        &'a self,
-        layer: &'a Layer,
-        number: usize,
-        kernels: &mut Kernels,
-        (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
-    ) {
-        let Scratch { hidden, queries, keys, values, attended, added, inputs, .. } = scratch;
-        let norm = Some((layer.attention_norm.as_slice(), self.config.epsilon));
-        kernels.prepare(&|row| hidden.row(row), norm, &mut inputs.hidden);
-        kernels.multiply(
-            &inputs.hidden,
-            &mut [
-                Product { steps: &[(&layer.query, Mode::Set)], to: queries },
-                Product { steps: &[(&layer.key, Mode::Set)], to: keys },
-                Product { steps: &[(&layer.value, Mode::Set)], to: values },
-            ],
-        );
+    fn view<'a>(&self, layer: &'a Layer, number: usize) -> Attention<'a> {
         let (config, view) = (&self.config, self.config.views[number]);
         let head_norm = |norm: &'a Option<Vec<f32>>| norm.as_deref().map(|norm| (norm, config.epsilon));
-        let attention = Attention {
+        Attention {
             layer: number,
             scale: config.scale,
             softcap: config.score_cap,
@@ -196,22 +207,57 @@ impl Model {
             query_norm: head_norm(&layer.query_norm),
             key_norm: head_norm(&layer.key_norm),
             turns: view.rope,
-        };
-        kernels.remember(cache, &attention, step, (keys, values));
-        kernels.attend(cache, &attention, step, (queries, attended));
-        kernels.prepare(&|row| attended.row(row), None, &mut inputs.attended);
-        self.add(kernels, &inputs.attended, (&layer.output, layer.output_norm.as_deref()), (added, hidden));
+        }
+    }
+
+    /// Makes queries, keys and values, and keeps the last two.
+    fn project(
+        &self,
+        layer: &Layer,
+        number: usize,
+        kernels: &mut Kernels,
+        (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
+    ) {
+        let Scratch { hidden, queries, keys, values, inputs, rows, .. } = scratch;
+        let input = &mut inputs.hidden[..*rows];
+        let norm = Some((layer.attention_norm.as_slice(), self.config.epsilon));
+        kernels.prepare(&|row| hidden.row(row), norm, input);
+        kernels.multiply(
+            input,
+            &mut [
+                Product { steps: &[(&layer.query, Mode::Set)], to: queries },
+                Product { steps: &[(&layer.key, Mode::Set)], to: keys },
+                Product { steps: &[(&layer.value, Mode::Set)], to: values },
+            ],
+        );
+        kernels.remember(cache, &self.view(layer, number), step, (keys, values));
+    }
+
+    fn attend(
+        &self,
+        layer: &Layer,
+        number: usize,
+        kernels: &mut Kernels,
+        (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
+    ) {
+        let Scratch { hidden, queries, attended, added, inputs, rows, .. } = scratch;
+        let input = &mut inputs.attended[..*rows];
+        kernels.attend(cache, &self.view(layer, number), step, (queries, attended));
+        kernels.prepare(&|row| attended.row(row), None, input);
+        self.add(kernels, input, (&layer.output, layer.output_norm.as_deref()), (added, hidden));
     }
 
     fn feed_forward(&self, layer: &Layer, kernels: &mut Kernels, scratch: &mut Scratch) {
-        let Scratch { hidden, inner, added, inputs, .. } = scratch;
+        let Scratch { hidden, inner, added, inputs, rows, .. } = scratch;
         let norm = Some((layer.inner_norm.as_slice(), self.config.epsilon));
-        kernels.prepare(&|row| hidden.row(row), norm, &mut inputs.hidden);
+        let input = &mut inputs.hidden[..*rows];
+        kernels.prepare(&|row| hidden.row(row), norm, input);
         let gate = Mode::Gate(self.config.architecture.activation);
         let steps = [(&layer.gate, Mode::Set), (&layer.up, gate)];
-        kernels.multiply(&inputs.hidden, &mut [Product { steps: &steps, to: inner }]);
-        kernels.prepare(&|row| inner.row(row), None, &mut inputs.inner);
-        self.add(kernels, &inputs.inner, (&layer.down, layer.down_norm.as_deref()), (added, hidden));
+        kernels.multiply(input, &mut [Product { steps: &steps, to: inner }]);
+        let input = &mut inputs.inner[..*rows];
+        kernels.prepare(&|row| inner.row(row), None, input);
+        self.add(kernels, input, (&layer.down, layer.down_norm.as_deref()), (added, hidden));
     }
 
     /// Adds a product to the hidden state, by way of its norm if it has one.
@@ -230,16 +276,14 @@ impl Model {
         kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
     }
 
-    fn logits(&self, kernels: &mut Kernels, batch: &Batch<'_>, scratch: &mut Scratch) {
-        let rows = batch.rows.iter().enumerate();
-        let wanted: Vec<usize> = rows.filter(|(_, row)| row.logits).map(|(number, _)| number).collect();
-        let Scratch { hidden, inputs, logits, .. } = scratch;
-        logits.resize(wanted.len());
-        let some = &mut inputs.hidden[..wanted.len()];
+    fn logits(&self, kernels: &mut Kernels, scratch: &mut Scratch) {
+        let Scratch { hidden, inputs, logits, rows, .. } = scratch;
+        logits.resize(*rows);
+        let input = &mut inputs.hidden[..*rows];
         let norm = Some((self.weights.norm.as_slice(), self.config.epsilon));
-        kernels.prepare(&|row| hidden.row(wanted[row]), norm, some);
+        kernels.prepare(&|row| hidden.row(row), norm, input);
         let output = self.weights.output.as_ref().unwrap_or(&self.weights.embedding);
         let mode = self.config.logit_cap.map_or(Mode::Set, Mode::Cap);
-        kernels.multiply(some, &mut [Product { steps: &[(output, mode)], to: logits }]);
+        kernels.multiply(input, &mut [Product { steps: &[(output, mode)], to: logits }]);
     }
 }
