@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::Stream;
 
@@ -50,7 +50,7 @@ pub struct Generation {
 /// What an unfinished call has used so far, in tokens.
 #[derive(Debug, Default)]
 pub struct Tally {
-    input: AtomicU64,
+    prompt: Mutex<Option<Usage>>,
     guess: AtomicU64,
     output: AtomicU64,
 }
@@ -58,7 +58,20 @@ pub struct Tally {
 impl Tally {
     /// Notes the prompt's length, once it is known.
     pub fn set_input(&self, tokens: u64) {
-        self.input.store(tokens, Ordering::Relaxed);
+        self.set_prompt(Usage::plain(tokens, 0));
+    }
+
+    /// Notes what the prompt came to, once it is known how much of it a cache supplied or keeps. What was generated is
+    /// not looked at.
+    pub fn set_prompt(&self, prompt: Usage) {
+        *self.prompt.lock().unwrap_or_else(PoisonError::into_inner) = Some(prompt);
+    }
+
+    /// What the prompt came to, once it is known; nothing was generated in it.
+    #[must_use]
+    pub fn prompt(&self) -> Option<Usage> {
+        let prompt = *self.prompt.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Usage { output: 0, reasoning: 0, ..prompt? }).filter(|prompt| prompt.prompt() > 0)
     }
 
     /// Notes what the prompt's length may be, for the receipt of an answer that is cut short before it is known.
@@ -69,7 +82,7 @@ impl Tally {
     /// The prompt's length, once it is known.
     #[must_use]
     pub fn input(&self) -> Option<u64> {
-        Some(self.input.load(Ordering::Relaxed)).filter(|tokens| *tokens > 0)
+        self.prompt().map(|prompt| prompt.prompt())
     }
 
     /// Notes that so many more tokens were generated.
@@ -80,8 +93,8 @@ impl Tally {
     /// What has been used so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let input = self.input().unwrap_or_else(|| self.guess.load(Ordering::Relaxed));
-        Usage::plain(input, self.output.load(Ordering::Relaxed))
+        let prompt = self.prompt().unwrap_or_else(|| Usage::plain(self.guess.load(Ordering::Relaxed), 0));
+        Usage { output: self.output.load(Ordering::Relaxed), ..prompt }
     }
 }
 

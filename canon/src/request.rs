@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{Content, Fault, Json, ModelId, Tools};
@@ -21,6 +23,9 @@ pub struct Request {
     pub output: OutputFormat,
     /// What changes cost or speed but not meaning.
     pub hints: Hints,
+    /// Who asks, where that is known: callers are served alike, and learn nothing of one another. Set by the gateway,
+    /// never by a format.
+    pub caller: Option<Arc<str>>,
     /// The body as it came, for a backend that speaks the same format.
     pub verbatim: Option<Verbatim>,
     /// The first of what the body asks for that nothing above can carry: [`crate::Kind::Unsupported`]. Only a backend
@@ -41,6 +46,7 @@ impl Request {
             tools: Tools::default(),
             output: OutputFormat::Text,
             hints: Hints::default(),
+            caller: None,
             verbatim: None,
             beyond: None,
         }
@@ -144,6 +150,9 @@ pub struct Hints {
     pub user: Option<String>,
     /// The list of tools may be cached.
     pub cache_tools: bool,
+    /// The caller's format tells of tokens that a cache supplied without being asked to. In other formats a cache is
+    /// spoken of where the caller has marked something for it, and nowhere else.
+    pub tells_unasked_cache: bool,
 }
 
 /// How hard to think.

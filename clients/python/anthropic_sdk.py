@@ -5,7 +5,22 @@ import json
 import anthropic
 from anthropic import Anthropic, AnthropicBedrock, AnthropicBedrockMantle
 
-from suite import MODEL, PERSON, PLACE, QUESTION, REGION, STORY, WEATHER, Arrivals, case, contains, equal, fits, raises
+from suite import (
+    MODEL,
+    PERSON,
+    PLACE,
+    QUESTION,
+    REGION,
+    STORY,
+    WEATHER,
+    Arrivals,
+    case,
+    contains,
+    equal,
+    fits,
+    new_text,
+    raises,
+)
 
 ACCESS, SECRET = PLACE.key_pair
 TOOLS = [{"name": "get_weather", "description": "The weather.", "input_schema": WEATHER}]
@@ -114,6 +129,40 @@ def count_tokens_is_what_the_call_costs():
         question = ask(tokens=1, **more)
         counted = direct().messages.count_tokens(**{key: question[key] for key in question if key != "max_tokens"})
         equal(counted.input_tokens, direct().messages.create(**question).usage.input_tokens)
+
+
+def check_cache(client):
+    def asked(text, ttl=None):
+        control = {"type": "ephemeral", **({"ttl": ttl} if ttl else {})}
+        return ask(tokens=8, system=[{"type": "text", "text": text, "cache_control": control}])
+
+    text = new_text()
+    first = client.messages.create(**asked(text)).usage
+    written = first.cache_creation_input_tokens
+    assert written > 100 and first.cache_read_input_tokens == 0 and first.input_tokens > 0, first
+    equal(first.cache_creation.ephemeral_5m_input_tokens, written)
+    again = client.messages.create(**asked(text)).usage
+    equal((again.cache_read_input_tokens, again.cache_creation_input_tokens), (written, 0))
+    equal(again.input_tokens, first.input_tokens)
+    with client.messages.stream(**asked(text)) as stream:
+        begun = next(event for event in stream if event.type == "message_start").message.usage
+        final = stream.get_final_message().usage
+    equal((begun.cache_read_input_tokens, begun.input_tokens), (written, first.input_tokens))
+    equal((final.cache_read_input_tokens, final.input_tokens), (written, first.input_tokens))
+    hour = client.messages.create(**asked(new_text(), "1h")).usage.cache_creation
+    assert hour.ephemeral_1h_input_tokens > 100 and hour.ephemeral_5m_input_tokens == 0, hour
+    plain = client.messages.create(**ask(tokens=8, system=text)).usage
+    equal((plain.cache_read_input_tokens, plain.input_tokens), (0, written + first.input_tokens))
+
+
+@case
+def a_cache_control_is_written_once_and_read_afterwards():
+    check_cache(direct())
+
+
+@case
+def bedrock_takes_cache_control():
+    check_cache(bedrock())
 
 
 @case

@@ -18,6 +18,7 @@ from suite import (
     contains,
     equal,
     fits,
+    new_text,
 )
 
 WEATHER_TOOL = {"toolSpec": {"name": "get_weather", "description": "The weather.", "inputSchema": {"json": WEATHER}}}
@@ -195,6 +196,39 @@ def hints_are_ignored_aloud():
     request["messages"][0]["content"].append({"cachePoint": {"type": "default"}})
     headers = runtime().converse(**request)["ResponseMetadata"]["HTTPHeaders"]
     assert headers.get("x-outcrop-ignored"), headers
+
+
+@strict_case
+def a_cache_point_is_written_once_and_read_afterwards():
+    point = {"cachePoint": {"type": "default"}}
+    text = new_text()
+    first = runtime().converse(**converse("One?", system=[{"text": text}, point]))
+    written = first["usage"]["cacheWriteInputTokens"]
+    assert written > 100 and first["usage"]["cacheReadInputTokens"] == 0, first["usage"]
+    equal(first["usage"]["cacheDetails"], [{"ttl": "5m", "inputTokens": written}])
+    again = runtime().converse(**converse("And two?", system=[{"text": text}, point]))
+    equal((again["usage"]["cacheReadInputTokens"], again["usage"]["cacheWriteInputTokens"]), (written, 0))
+    stream = gather(runtime().converse_stream(**converse("One?", system=[{"text": text}, point]))["stream"])
+    equal(stream["usage"]["cacheReadInputTokens"], written)
+    equal(stream["text"], text_of(first), "the cache changes no word")
+    for usage in (first["usage"], again["usage"], stream["usage"]):
+        parts = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
+        equal(usage["totalTokens"], sum(usage[part] for part in parts), "sum")
+    plain = runtime().converse(**converse("One?", system=[{"text": text}]))["usage"]
+    equal((plain["cacheReadInputTokens"], plain["cacheWriteInputTokens"]), (0, 0))
+    equal(plain["inputTokens"], first["usage"]["inputTokens"] + written)
+
+
+@strict_case
+def a_cache_point_for_an_hour_says_so():
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    request = converse(QUESTION)
+    request["messages"][0]["content"] = [{"text": new_text()}, point, {"text": QUESTION}]
+    answer = runtime().converse(**request)
+    written = answer["usage"]["cacheWriteInputTokens"]
+    assert written > 100, answer["usage"]
+    equal(answer["usage"]["cacheDetails"], [{"ttl": "1h", "inputTokens": written}])
+    assert "cache-point" not in answer["ResponseMetadata"]["HTTPHeaders"].get("x-outcrop-ignored", "")
 
 
 @strict_case

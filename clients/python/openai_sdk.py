@@ -5,7 +5,22 @@ import json
 import openai
 from openai import OpenAI
 
-from suite import MODEL, PERSON, PLACE, PNG, QUESTION, STORY, WEATHER, Arrivals, case, contains, equal, fits, raises
+from suite import (
+    MODEL,
+    PERSON,
+    PLACE,
+    PNG,
+    QUESTION,
+    STORY,
+    WEATHER,
+    Arrivals,
+    case,
+    contains,
+    equal,
+    fits,
+    new_text,
+    raises,
+)
 
 TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather.", "parameters": WEATHER}}
 FLAT_TOOL = {
@@ -65,6 +80,16 @@ def a_chat_streams_as_it_is_made():
 def a_chat_stream_without_being_asked_says_no_usage():
     chunks = list(client().chat.completions.create(**ask(), stream=True))
     assert all(chunk.usage is None for chunk in chunks)
+
+
+@case
+def what_a_cache_supplies_is_told_unasked():
+    question = ask(" ".join(new_text() for _ in range(4)), 4)
+    first = client().chat.completions.create(**question).usage
+    again = client().chat.completions.create(**question).usage
+    assert first.prompt_tokens >= 1024, first
+    equal((first.prompt_tokens_details.cached_tokens, again.prompt_tokens), (0, first.prompt_tokens))
+    assert 1024 <= again.prompt_tokens_details.cached_tokens < again.prompt_tokens, again
 
 
 @case

@@ -14,6 +14,7 @@ import pathlib
 import sys
 import time
 import traceback
+import uuid
 
 MODEL = "huggingfacetb.smollm2-135m-instruct-v1:0"
 REGION = "us-east-1"
@@ -25,6 +26,13 @@ TOO_LONG = "Input is too long for requested model"
 # The default model is small: no case may depend on its being clever.
 QUESTION = "What is the capital of France?"
 STORY = "Tell a long story about a lighthouse and the sea, with many details."
+
+
+def new_text():
+    """Two hundred words that nobody has sent before."""
+    return " ".join(f"{uuid.uuid4().hex[:4]} stone" for _ in range(100))
+
+
 # The smallest picture there is: one red pixel.
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"

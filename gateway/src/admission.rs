@@ -134,9 +134,9 @@ impl Settlement {
         self.running.as_ref().map(|attempt| attempt.tally.usage()).unwrap_or_default()
     }
 
-    /// The prompt's length, where the backend has said it by now.
-    pub(crate) fn prompt_tokens(&self) -> Option<u64> {
-        self.running.as_ref()?.tally.input()
+    /// What the prompt came to, where the backend has said it by now.
+    pub(crate) fn prompt(&self) -> Option<Usage> {
+        self.running.as_ref()?.tally.prompt()
     }
 
     /// Hands the receipt to the journal and waits until it is durable. It is handed over even if the future is

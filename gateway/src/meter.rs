@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use canon::{BoxFuture, Event, Events, Fault, Kind};
+use canon::{BoxFuture, Event, Events, Fault, Kind, Usage};
 use futures_core::Stream;
 
 use crate::Outcome;
@@ -39,10 +39,10 @@ impl Metered {
         self.settlement.deployment().map_or("", Arc::as_ref)
     }
 
-    /// The prompt's length, where the backend has said it by now.
+    /// What the prompt came to, where the backend has said it by now.
     #[must_use]
-    pub fn prompt_tokens(&self) -> Option<u64> {
-        self.settlement.prompt_tokens()
+    pub fn prompt(&self) -> Option<Usage> {
+        self.settlement.prompt()
     }
 
     /// Passes an item on, unless it is the last: then the call is settled first.

@@ -73,7 +73,9 @@ impl Gateway {
     {
         let snapshot = self.directory.current();
         let caller = access::authenticate(presented, &snapshot.keys, arrival.at_ms)?;
-        let request = Arc::new(decode()?);
+        let mut request = decode()?;
+        request.caller = Some(caller.key.as_str().into());
+        let request = Arc::new(request);
         let target = permitted(&snapshot, caller, invoke(&request), request)?;
         let model = target.request.model.clone();
         let intent = self.gate.admit(arrival, target).await?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use canon::{Answer, Event, Fault, Finish, ModelId, Request};
+use canon::{Answer, Event, Fault, Finish, ModelId, Request, Usage};
 
 /// A decoded request, and what will encode its answer in the manner that the request asked for.
 pub struct Exchange {
@@ -27,9 +27,8 @@ pub trait Encoder: Send {
     /// A whole answer. `latency` is the time since the call came.
     fn whole(&mut self, head: &AnswerHead, answer: &Answer, latency: Duration) -> Reply;
 
-    /// How long the prompt is, in tokens, for formats whose first words say so; before [`Self::begin`], if it is
-    /// known then.
-    fn prompt(&mut self, _tokens: u64) {}
+    /// What the prompt came to, for formats whose first words say so; before [`Self::begin`], if it is known then.
+    fn prompt(&mut self, _prompt: &Usage) {}
 
     /// How long the first event took, since the call came, for formats that report it; before [`Self::begin`].
     fn first_byte(&mut self, _latency: Duration) {}

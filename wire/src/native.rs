@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use canon::{Answer, Event, Fault, Finish};
+use canon::{Answer, Event, Fault, Finish, Usage};
 use serde::Serialize;
 
 use crate::AnswerHead;
@@ -20,8 +20,8 @@ pub(crate) trait Native: Send {
     /// The body of a whole answer.
     fn whole(&mut self, head: &AnswerHead, answer: &Answer, latency: Duration) -> Vec<u8>;
 
-    /// How long the prompt is, for formats whose first words say so; before [`Self::begin`], if it is known then.
-    fn prompt(&mut self, _tokens: u64) {}
+    /// What the prompt came to, for formats whose first words say so; before [`Self::begin`], if it is known then.
+    fn prompt(&mut self, _prompt: &Usage) {}
 
     /// What the format says before the first event. Whatever later documents repeat (ids, names) is noted here.
     fn begin(&mut self, head: &AnswerHead, sink: &mut impl Sink);

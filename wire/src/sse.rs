@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use canon::{Answer, Event, Fault, Finish};
+use canon::{Answer, Event, Fault, Finish, Usage};
 use serde::Serialize;
 
 use crate::native::{Native, Sink};
@@ -41,8 +41,8 @@ impl<N: Native> Encoder for Sse<N> {
         self.0.fault(fault, &mut Lines(out));
     }
 
-    fn prompt(&mut self, tokens: u64) {
-        self.0.prompt(tokens);
+    fn prompt(&mut self, prompt: &Usage) {
+        self.0.prompt(prompt);
     }
 }
 

@@ -8,7 +8,7 @@ use super::channel::Sender;
 use crate::chat::Reader;
 use crate::grammar::Guide;
 use crate::sampler::{Sampler, StopScanner};
-use crate::scheduler::{Next, Sequence};
+use crate::scheduler::{Next, Sequence, Supply, Terms};
 use crate::tokenizer::{Tokenizer, Utf8Buffer};
 
 /// One answer.
@@ -18,15 +18,24 @@ use crate::tokenizer::{Tokenizer, Utf8Buffer};
 pub(super) struct Answer {
     pub(super) prompt: Vec<u32>,
     pub(super) budget: Budget,
+    pub(super) terms: Terms,
+    /// The caller hears of what the cache supplied though it was not marked.
+    pub(super) tells_unasked: bool,
     pub(super) tokenizer: Arc<Tokenizer>,
     pub(super) sampler: Sampler,
     pub(super) guide: Option<Guide>,
     pub(super) text: Text,
     pub(super) sender: Sender,
     pub(super) tally: Arc<Tally>,
+    /// What the prompt came to.
+    pub(super) used: Usage,
     /// Tokens so far.
     pub(super) produced: usize,
 }
+
+/// What the cache supplied unasked is told of prompts of at least so many tokens, as OpenAI does: "For requests under
+/// 1024 tokens, `cached_tokens` will be zero" (its guide "Prompt caching").
+const UNASKED_TOKENS_MIN: usize = 1024;
 
 /// How long an answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +102,7 @@ impl Answer {
 
     fn end(&mut self, mut events: Vec<Event>, end: End) -> Next {
         self.text.finish(!matches!(end, End::Stop(_)), &mut events);
-        let usage = Usage::plain(self.prompt.len() as u64, self.produced as u64);
+        let usage = Usage { output: self.produced as u64, ..self.used };
         let (reason, stop_sequence) = match end {
             End::Complete if self.text.reader.has_called() => (StopReason::ToolUse, None),
             End::Complete => (StopReason::EndTurn, None),
@@ -139,6 +148,24 @@ impl Sequence for Answer {
 
     fn tokens_max(&self) -> usize {
         self.budget.tokens_max
+    }
+
+    fn terms(&self) -> Terms {
+        self.terms.clone()
+    }
+
+    fn prepared(&mut self, supply: Supply) {
+        let unasked = self.tells_unasked && self.prompt.len() >= UNASKED_TOKENS_MIN;
+        let read = if unasked { supply.cached } else { supply.read };
+        let [read, written_5m, written_1h] = [read, supply.written_5m, supply.written_1h].map(|n| n as u64);
+        self.used = Usage {
+            input: (self.prompt.len() as u64).saturating_sub(read + written_5m + written_1h),
+            cache_read: read,
+            cache_write_5m: written_5m,
+            cache_write_1h: written_1h,
+            ..Usage::default()
+        };
+        self.tally.set_prompt(self.used);
     }
 
     fn cancelled(&self) -> bool {

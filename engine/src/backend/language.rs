@@ -8,6 +8,7 @@ use super::answer::Budget;
 use crate::chat::{self, Form, Reading};
 use crate::gguf::Metadata;
 use crate::grammar::{Grammars, Guide};
+use crate::scheduler::Keep;
 use crate::template::Template;
 use crate::tokenizer::{Tokenizer, TokenizerParts};
 
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) budget: Budget,
     pub(super) reading: Reading,
     pub(super) guide: Option<Guide>,
+    /// How much of the prompt is to be kept.
+    pub(super) keep: Keep,
 }
 
 impl Language {
@@ -65,7 +68,8 @@ impl Language {
             Some(shape) => Some(self.grammars()?.guide(&self.tokenizer, &shape, budget.tokens_max)?),
             None => None,
         };
-        Ok(Prepared { prompt, budget, reading: form.reading(), guide })
+        let keep = chat::keep(&self.tokenizer, &self.template, request, &form, &prompt);
+        Ok(Prepared { prompt, budget, reading: form.reading(), guide, keep })
     }
 
     fn grammars(&self) -> Result<&Arc<Grammars>, Fault> {

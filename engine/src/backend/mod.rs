@@ -8,7 +8,7 @@ mod language;
 use std::path::Path;
 use std::sync::Arc;
 
-use canon::{Backend, BoxFuture, Capabilities, Fault, Generation, HintSet, Request, Tally};
+use canon::{Backend, BoxFuture, Capabilities, Fault, Generation, HintSet, Request, Tally, Tier, Usage};
 
 use self::answer::{Answer, Text};
 use self::channel::channel;
@@ -17,7 +17,7 @@ use self::language::{Language, Prepared};
 use crate::chat::{Reader, has_shape, text_bytes};
 use crate::gguf::Gguf;
 use crate::sampler::{Random, Sampler, StopScanner, entropy};
-use crate::scheduler::{Facts, Options, Scheduler};
+use crate::scheduler::{Facts, Options, Scheduler, Terms, Work};
 use crate::tokenizer::Utf8Buffer;
 
 /// Prompts of less text are written where they are asked for, which takes well under a millisecond.
@@ -61,6 +61,7 @@ impl Engine {
             top_k: true,
             penalties: true,
             seed: true,
+            hints: if options.prefix_cache { HintSet::TIER.with(HintSet::CACHE) } else { HintSet::TIER },
             ..Capabilities::default()
         };
         Ok(Self { scheduler, language: Arc::new(language), desk: Desk::open()?, capabilities })
@@ -70,6 +71,12 @@ impl Engine {
     #[must_use]
     pub const fn facts(&self) -> Facts {
         self.scheduler.facts()
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.scheduler.work()
     }
 
     /// How many requests wait to be run.
@@ -108,7 +115,7 @@ impl Engine {
         sender: channel::Sender,
         tally: Arc<Tally>,
     ) -> Answer {
-        let Prepared { prompt, budget, reading, guide } = prepared;
+        let Prepared { prompt, budget, reading, guide, keep } = prepared;
         let tokenizer = Arc::clone(&self.language.tokenizer);
         let text = Text {
             buffer: Utf8Buffer::default(),
@@ -117,7 +124,28 @@ impl Engine {
             skips_space: tokenizer.prefixes_space(),
         };
         let sampler = Sampler::new(&request.sampling, entropy());
-        Answer { prompt, budget, tokenizer, sampler, guide, text, sender, tally, produced: 0 }
+        let terms = Terms {
+            tier: request.hints.tier.unwrap_or(Tier::Default),
+            caller: request.caller.clone(),
+            adapter: 0,
+            keep,
+        };
+        let used = Usage::plain(prompt.len() as u64, 0);
+        let tells_unasked = request.hints.tells_unasked_cache;
+        Answer {
+            prompt,
+            budget,
+            terms,
+            tells_unasked,
+            tokenizer,
+            sampler,
+            guide,
+            text,
+            sender,
+            tally,
+            used,
+            produced: 0,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a request to a prompt, and from what the model writes to events.
 
 mod form;
+mod points;
 mod reader;
 mod transcript;
 
@@ -8,6 +9,7 @@ use canon::{Fault, OutputFormat, Request, Role};
 use serde_json::Value;
 
 pub(crate) use self::form::{Form, Reading};
+pub(crate) use self::points::keep;
 pub(crate) use self::reader::Reader;
 use self::transcript::{Scribe, texts};
 use crate::grammar::CALL_OPEN;

@@ -1,16 +1,26 @@
 //! Continuous batching: one engine thread that carries prompts and answers of many sequences in each step.
 //!
-//! Sequences wait in a bounded queue and are admitted in order. A step takes one row for each sequence that is
-//! answering, and fills up with pieces of prompts. Keys and values are held page by page; where pages run out, the
-//! sequence that came last gives its own back and waits at the head of the queue, to be computed again later. That
-//! changes none of its tokens, because a row's logits do not depend on what it is computed with.
+//! Sequences wait in a bounded queue, and are admitted by tier; among callers, the one who was served least comes first.
+//! A step takes one row for each sequence that is answering, fills up with pieces of prompts, as many as let answers go
+//! on at an even pace, and guesses ahead where a row more pays. Keys and values are held page by page. A full page is
+//! shared by all sequences of a caller that begin with the same tokens, and stays when they are gone. Where pages run
+//! out, the sequence that came last in the least urgent tier gives its own back, and is computed again later.
+//!
+//! None of this changes a token, because a row's logits do not depend on what it is computed with.
 
+mod account;
+mod admission;
+mod draft;
 mod engine;
 mod options;
+mod pace;
+mod plan;
 mod queue;
+mod running;
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -25,12 +35,15 @@ use engine::Engine;
 use queue::Queue;
 
 pub use options::Options;
-pub use sequence::{Next, Sequence};
+pub use sequence::{Keep, Next, Sequence, Supply, Terms};
+use work::Counters;
+pub use work::Work;
 
 /// A model that runs. Dropping it ends what runs, with [`Kind::Draining`].
 pub struct Scheduler {
     queue: Arc<Queue>,
     facts: Facts,
+    work: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,7 +69,7 @@ impl Scheduler {
         let isa = Isa::best();
         let mut kernels = Kernels::new(options.threads.max(1), isa)?;
         let model = Model::load(gguf, &mut kernels)?;
-        let kv = Kv::new(model.config.geometry(), options.kv_bytes_max);
+        let kv = Kv::new(model.config.geometry(), options.kv_bytes_max).sharing(options.prefix_cache);
         let facts = Facts {
             context_tokens: model.config.context_tokens.min(options.context_tokens_max).min(kv.tokens_max()),
             vocabulary: model.config.vocabulary,
@@ -70,11 +83,12 @@ impl Scheduler {
         let model = model.within(facts.context_tokens);
         let queue = Arc::new(Queue::new(options.queue_max));
         let engine = Engine::new(model, kernels, kv, options);
+        let work = engine.counters();
         let thread = thread::Builder::new().name("engine-0".to_owned());
         let taken = Arc::clone(&queue);
         let thread = thread.spawn(move || engine.run(&taken)).map_err(Fault::internal)?;
         tracing::info!(?facts, threads = options.threads, "the model is loaded");
-        Ok(Self { queue, facts, thread: Some(thread) })
+        Ok(Self { queue, facts, work, thread: Some(thread) })
     }
 
     /// What it can take.
@@ -103,6 +117,12 @@ impl Scheduler {
             return Err(Fault::malformed("", "At least one token must be asked for."));
         }
         self.queue.push(sequence)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.work.read()
     }
 
     /// How many sequences wait to be admitted.

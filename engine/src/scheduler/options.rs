@@ -8,6 +8,8 @@ const QUEUE_MAX: usize = 1024;
 const STEP_TOKENS_MAX: usize = 256;
 /// Beyond this a step's logits take much memory and its sequences wait long for each token.
 const SEQUENCES_MAX: usize = 64;
+/// Text that repeats itself goes on like this for longer, but each further token is less likely to be right.
+const SPECULATE_TOKENS_MAX: usize = 8;
 
 /// The limits of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct Options {
     pub step_tokens_max: usize,
     /// How many sequences are computed at the same time.
     pub sequences_max: usize,
+    /// Prefixes that a caller has sent before are not computed again. Changes no token.
+    pub prefix_cache: bool,
+    /// How many tokens of a sequence are guessed ahead at most, where guessing pays; 0 guesses none. Changes no token.
+    pub speculate_tokens_max: usize,
 }
 
 impl Default for Options {
@@ -35,6 +41,8 @@ impl Default for Options {
             context_tokens_max: usize::MAX,
             step_tokens_max: STEP_TOKENS_MAX,
             sequences_max: SEQUENCES_MAX,
+            prefix_cache: true,
+            speculate_tokens_max: SPECULATE_TOKENS_MAX,
         }
     }
 }

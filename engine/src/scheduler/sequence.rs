@@ -1,4 +1,6 @@
-use canon::Fault;
+use std::sync::Arc;
+
+use canon::{Fault, Tier};
 
 /// What the scheduler runs: a prompt, and what to do with the logits that follow it.
 ///
@@ -10,8 +12,16 @@ pub trait Sequence: Send {
     /// At most so many tokens are generated. Prompt and these together fit in the context.
     fn tokens_max(&self) -> usize;
 
+    /// Whose it is and how it is to be treated; asked once.
+    fn terms(&self) -> Terms {
+        Terms::default()
+    }
+
     /// The caller went away; asked before every step.
     fn cancelled(&self) -> bool;
+
+    /// The prompt has been computed; told once, before the first [`Self::next`].
+    fn prepared(&mut self, _supply: Supply) {}
 
     /// Chooses the token that follows, from one logit for each token of the vocabulary, which it may change.
     /// Called once for each generated position, at most [`Self::tokens_max`] times, after which the sequence is
@@ -29,4 +39,54 @@ pub enum Next {
     Token(u32),
     /// Nothing; the sequence is complete.
     End,
+}
+
+/// Whose a sequence is, and how it is to be treated. None of it changes a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How urgent it is.
+    pub tier: Tier,
+    /// Whose it is: callers have equal shares, and share no cached prefix with one another. `None` is one caller, too.
+    pub caller: Option<Arc<str>>,
+    /// The adapter that it is computed with; 0 is the base model. What is cached is cached for one adapter.
+    pub adapter: u32,
+    /// What is to be kept of its prompt.
+    pub keep: Keep,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { tier: Tier::Default, caller: None, adapter: 0, keep: Keep::default() }
+    }
+}
+
+/// Prefixes of a prompt that are to be kept for a time, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// So many tokens, from the first, for five minutes after their last use.
+    pub five_minutes: usize,
+    /// So many tokens, from the first, for an hour after their last use.
+    pub hour: usize,
+}
+
+impl Keep {
+    /// So many tokens for some time.
+    #[must_use]
+    pub fn tokens(self) -> usize {
+        self.five_minutes.max(self.hour)
+    }
+}
+
+/// Where the keys and values of a prompt came from, in tokens. What is in none of the counters was computed, and is not
+/// kept for a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// Taken from the cache, whether or not [`Keep`] covers it.
+    pub cached: usize,
+    /// Those of them that [`Keep`] covers.
+    pub read: usize,
+    /// Computed, and kept for five minutes.
+    pub written_5m: usize,
+    /// Computed, and kept for an hour.
+    pub written_1h: usize,
 }

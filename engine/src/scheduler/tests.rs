@@ -1,3 +1,8 @@
+mod fairness;
+mod invariance;
+mod sharing;
+mod words;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};

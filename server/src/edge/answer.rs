@@ -82,8 +82,8 @@ impl Stream {
         started: Instant,
     ) -> (ReplyHead, Self) {
         let mut out = BytesMut::new();
-        if let Some(tokens) = served.events.prompt_tokens() {
-            encoder.prompt(tokens);
+        if let Some(prompt) = served.events.prompt() {
+            encoder.prompt(&prompt);
         }
         encoder.first_byte(started.elapsed());
         let reply = encoder.begin(head, &mut out);

@@ -32,8 +32,8 @@ pub(super) struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// The message as it stands before anything is said.
-    pub(super) fn begun(head: &'a AnswerHead, prompt_tokens: u64, tier: Option<Tier>) -> Self {
-        let usage = WholeUsage::new(&Usage::plain(prompt_tokens, 0), tier);
+    pub(super) fn begun(head: &'a AnswerHead, prompt: &Usage, tier: Option<Tier>) -> Self {
+        let usage = WholeUsage::new(prompt, tier);
         Self {
             id: format!("msg_{}", head.request_id.replace('-', "")),
             kind: "message",
@@ -58,7 +58,7 @@ impl<'a> Message<'a> {
             stop_reason: Some(stop_reason(*reason)),
             stop_sequence: stop_sequence.as_deref(),
             usage: WholeUsage::new(usage, tier),
-            ..Self::begun(head, 0, tier)
+            ..Self::begun(head, &Usage::default(), tier)
         }
     }
 }

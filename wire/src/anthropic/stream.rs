@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use canon::{Answer, BlockKind, Event, Fault, Finish, Tier};
+use canon::{Answer, BlockKind, Event, Fault, Finish, Tier, Usage};
 use serde::Serialize;
 
 use super::response::{Block, EndUsage, Input, Message, Place, stop_reason};
@@ -14,7 +14,7 @@ use crate::native::{Native, Sink};
 pub(crate) struct Messages {
     omit_thinking: bool,
     tier: Option<Tier>,
-    prompt_tokens: u64,
+    prompt: Usage,
     request_id: String,
     /// How far each of canon's blocks has got.
     blocks: BTreeMap<u32, Progress>,
@@ -85,7 +85,7 @@ impl Messages {
         Self {
             omit_thinking,
             tier,
-            prompt_tokens: 0,
+            prompt: Usage::default(),
             request_id: String::new(),
             blocks: BTreeMap::new(),
             shown: 0,
@@ -145,13 +145,13 @@ impl Native for Messages {
         crate::json::encode(&Message::whole(head, answer, self.tier, self.omit_thinking))
     }
 
-    fn prompt(&mut self, tokens: u64) {
-        self.prompt_tokens = tokens;
+    fn prompt(&mut self, prompt: &Usage) {
+        self.prompt = *prompt;
     }
 
     fn begin(&mut self, head: &AnswerHead, sink: &mut impl Sink) {
         self.request_id.clone_from(&head.request_id);
-        let message = Message::begun(head, self.prompt_tokens, self.tier);
+        let message = Message::begun(head, &self.prompt, self.tier);
         Document::MessageStart { message }.emit(sink);
     }
 

@@ -188,7 +188,7 @@ fn blocks_do_not_nest_without_end() {
 fn stream(body: &Value, events: &[Event], finish: &Finish) -> Vec<(String, Value)> {
     let mut encoder = decode(&bytes(body)).unwrap().encoder;
     let mut out = BytesMut::new();
-    encoder.prompt(7);
+    encoder.prompt(&Usage::plain(7, 0));
     encoder.begin(&head(), &mut out);
     for event in events {
         encoder.event(event, &mut out);

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use canon::{Answer, Event, Fault, Fold, Request};
+use canon::{Answer, Event, Fault, Fold, Request, Usage};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -212,7 +212,7 @@ fn plain(mut request: Request) -> Request {
 
 fn streamed(encoder: &mut dyn Encoder, events: &[Event]) -> (String, Bytes) {
     let mut out = BytesMut::new();
-    encoder.prompt(163);
+    encoder.prompt(&Usage::plain(163, 0));
     let head = encoder.begin(&conversation::head(), &mut out);
     for event in events {
         match event {

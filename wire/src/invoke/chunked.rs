@@ -59,8 +59,8 @@ impl<N: Native> Encoder for Chunked<N> {
         reply
     }
 
-    fn prompt(&mut self, tokens: u64) {
-        self.native.prompt(tokens);
+    fn prompt(&mut self, prompt: &Usage) {
+        self.native.prompt(prompt);
     }
 
     fn first_byte(&mut self, latency: Duration) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use canon::{
-    Answer, Blob, Content, Event, Fault, Finish, Format, Media, MediaKind, Request, Role, StopReason,
+    Answer, Blob, Content, Event, Fault, Finish, Format, Media, MediaKind, Request, Role, StopReason, Usage,
     Verbatim,
 };
 use serde::{Deserialize, Serialize};
@@ -98,8 +98,8 @@ impl Native for Llama {
         })
     }
 
-    fn prompt(&mut self, tokens: u64) {
-        self.prompt_tokens = Some(tokens);
+    fn prompt(&mut self, prompt: &Usage) {
+        self.prompt_tokens = Some(prompt.prompt());
     }
 
     fn begin(&mut self, _: &AnswerHead, _: &mut impl Sink) {}

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use canon::{Content, Event, Fault, Kind, Message, Role, StopReason};
+use canon::{Content, Event, Fault, Kind, Message, Role, StopReason, Usage};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -194,7 +194,7 @@ fn the_convention_of_user_and_bot_is_read_back_into_turns() {
 fn stream(body: &str, parts: &[Part]) -> Vec<Value> {
     let mut encoder = exchange(body).encoder;
     let mut out = BytesMut::new();
-    encoder.prompt(163);
+    encoder.prompt(&Usage::plain(163, 0));
     encoder.first_byte(Duration::from_millis(5));
     let head = encoder.begin(&conversation::head(), &mut out);
     assert_eq!(head.headers[0], ("content-type", "application/vnd.amazon.eventstream".to_owned()));

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use canon::{Answer, Event, Fault, Finish, Format, Request, Role, StopReason, Verbatim};
+use canon::{Answer, Event, Fault, Finish, Format, Request, Role, StopReason, Usage, Verbatim};
 use serde::Serialize;
 
 use super::prompt;
@@ -142,8 +142,8 @@ impl Native for Titan {
         })
     }
 
-    fn prompt(&mut self, tokens: u64) {
-        self.prompt_tokens = Some(tokens);
+    fn prompt(&mut self, prompt: &Usage) {
+        self.prompt_tokens = Some(prompt.prompt());
     }
 
     fn begin(&mut self, _: &AnswerHead, _: &mut impl Sink) {}

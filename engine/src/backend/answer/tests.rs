@@ -8,7 +8,7 @@ use crate::chat::{Reader, Reading};
 use crate::fixture;
 use crate::grammar::{Grammars, Offer, Shape};
 use crate::sampler::{Random, Sampler, StopScanner};
-use crate::scheduler::{Next, Sequence};
+use crate::scheduler::{Next, Sequence, Terms};
 use crate::tokenizer::{Tokenizer, Utf8Buffer};
 
 struct Case {
@@ -40,12 +40,15 @@ fn case(tokens_max: usize, stop: &[&str], shape: Option<&Shape<'_>>) -> Case {
     let answer = Answer {
         prompt: vec![0; 7],
         budget: Budget { tokens_max, reason: StopReason::MaxTokens },
+        terms: Terms::default(),
+        tells_unasked: false,
         tokenizer: Arc::clone(&tokenizer),
         sampler: Sampler::new(&Sampling::default(), 0),
         guide,
         text,
         sender,
         tally: Arc::clone(&tally),
+        used: canon::Usage::plain(7, 0),
         produced: 0,
     };
     Case { tokenizer, answer, receiver, tally }

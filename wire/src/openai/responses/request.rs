@@ -102,6 +102,7 @@ fn hints(object: &mut Object<'_, '_>) -> Result<Hints, Fault> {
         tier: object.maybe("service_tier", tier)?.flatten(),
         metadata: object.maybe("metadata", |node| node.object()?.pairs())?.unwrap_or_default(),
         user: object.maybe("safety_identifier", Node::string)?.or(older),
+        tells_unasked_cache: true,
         ..Hints::default()
     };
     if let Some(node) = object.take("reasoning") {
