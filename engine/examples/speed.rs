@@ -84,7 +84,8 @@ fn resident() -> String {
 fn main() -> Result<(), Fault> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or_else(|| Fault::malformed("MODEL", "name a GGUF file"))?;
-    let mut options = Options::default();
+    // The same prompts come again and again, and are to be computed each time.
+    let mut options = Options { prefix_cache: false, speculate_tokens_max: 0, ..Options::default() };
     if let Some(threads) = arguments.next().and_then(|threads| threads.parse().ok()) {
         options.threads = threads;
     }

@@ -3,10 +3,11 @@ use canon::{
     ToolOutcome, ToolUse,
 };
 
-use super::{Form, prompt};
+use super::{Form, keep, prompt};
 use crate::fixture;
 use crate::grammar::Shape;
 use crate::template::Template;
+use crate::tokenizer::Tokenizer;
 
 /// A template in the manner of those that describe tools themselves.
 const NATIVE: &str = "{% if tools %}<tools>{% for tool in tools %}{{ tool | tojson }}{% endfor %}</tools>\n{% endif %}\
@@ -33,9 +34,13 @@ fn spelt(source: Option<&str>, request: &Request) -> Result<String, canon::Fault
     let tokenizer = fixture::tokenizer();
     let template = Template::new(source, "", "")?;
     let tokens = prompt(&tokenizer, &template, request, &Form::of(request)?)?;
+    Ok(spell(&tokenizer, &tokens))
+}
+
+fn spell(tokenizer: &Tokenizer, tokens: &[u32]) -> String {
     let mut all = String::new();
     let mut plain = Vec::new();
-    for token in tokens {
+    for &token in tokens {
         if tokenizer.bytes(token).is_empty() {
             all.push_str(&tokenizer.decode(&std::mem::take(&mut plain)));
             all.push('¦');
@@ -44,7 +49,58 @@ fn spelt(source: Option<&str>, request: &Request) -> Result<String, canon::Fault
             plain.push(token);
         }
     }
-    Ok(all + &tokenizer.decode(&plain))
+    all + &tokenizer.decode(&plain)
+}
+
+/// What a request's cache points cover of its prompt: for five minutes, and for an hour.
+fn kept(source: Option<&str>, request: &Request) -> (String, String) {
+    let tokenizer = fixture::tokenizer();
+    let template = Template::new(source, "", "").unwrap();
+    let form = Form::of(request).unwrap();
+    let whole = prompt(&tokenizer, &template, request, &form).unwrap();
+    let keep = keep(&tokenizer, &template, request, &form, &whole);
+    (spell(&tokenizer, &whole[..keep.five_minutes]), spell(&tokenizer, &whole[..keep.hour]))
+}
+
+#[test]
+fn a_cache_point_covers_the_prompt_up_to_itself() {
+    let point = |long| Content::CachePoint { long };
+    let mut request = request(vec![
+        (Role::User, vec![text("Hi")]),
+        (Role::Assistant, vec![text("Hello")]),
+        (Role::User, vec![text("And"), point(false), text("now?")]),
+    ]);
+    request.system = vec![text("Be brief."), point(true)];
+    let hour = "¦<|im_start|>system\nBe brief.¦<|im_end|>\n¦<|im_start|>";
+    let five = format!(
+        "{hour}user\nHi¦<|im_end|>\n¦<|im_start|>assistant\nHello¦<|im_end|>\n¦<|im_start|>user\nAnd"
+    );
+    assert_eq!(kept(None, &request), (five.clone(), hour.to_owned()));
+    let alternating = "{% if messages[-1].role != 'user' %}{{ raise_exception('no') }}{% endif %}";
+    let chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+    let strict = format!("{alternating}{chatml}{{{{ '<|im_start|>assistant\n' }}}}");
+    assert_eq!(kept(Some(&strict), &request), (five, format!("{hour}user\n")));
+}
+
+#[test]
+fn a_cache_point_behind_the_tools_covers_them_and_one_without_tools_nothing() {
+    let mut request = request(vec![(Role::User, vec![text("Hi")])]);
+    request.hints.cache_tools = true;
+    assert_eq!(kept(None, &request), (String::new(), String::new()));
+    request.tools.list = vec![tool("clock")];
+    for source in [None, Some(NATIVE)] {
+        let (five, hour) = kept(source, &request);
+        assert!(five.contains("Tells the time.") && five.ends_with("¦<|im_start|>"), "{five}");
+        assert_eq!(hour, "");
+    }
+}
+
+#[test]
+fn of_many_cache_points_the_last_four_count() {
+    let point = Content::CachePoint { long: false };
+    let turns = (0..9).map(|at| (Role::User, vec![text(&format!("{at}")), point.clone()])).collect();
+    let (five, _) = kept(None, &request(turns));
+    assert!(five.contains("user\n8"), "{five}");
 }
 
 #[test]

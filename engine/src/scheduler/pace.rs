@@ -7,7 +7,7 @@ use std::time::Duration;
 /// an answer then stays below three times its median, with some room for what the model of the time does not see.
 const STRETCH: f64 = 2.5;
 /// So many rows of prompts are computed in any case: with fewer, the weights are read for next to nothing.
-const PROMPT_ROWS_MIN: usize = 16;
+const PROMPT_ROWS_MIN: usize = 8;
 /// How much of what was learned each further step leaves.
 const MEMORY: f64 = 0.98;
 /// What a step costs beside its rows, in rows, until steps have said it.
@@ -95,9 +95,9 @@ mod tests {
         let pace = learned(0.004, 0.001, &[1, 9, 40, 2]);
         assert!((pace.base - 0.004).abs() < 1e-4 && (pace.row - 0.001).abs() < 1e-5, "{pace:?}");
         // (4 + 4) ms × 1.5 for prompts.
-        assert!((11..=12).contains(&((1.5 * pace.predict(4.0) / pace.row) as usize)));
-        assert_eq!(pace.prompt_rows(4), PROMPT_ROWS_MIN);
-        assert_eq!(pace.prompt_rows(36) / 10, 6);
+        assert!((11..=12).contains(&pace.prompt_rows(4)));
+        assert!((59..=60).contains(&pace.prompt_rows(36)));
+        assert_eq!(learned(0.0, 0.001, &[1, 9, 40, 2]).prompt_rows(2), PROMPT_ROWS_MIN);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::draft::look_up;
 use super::engine::Engine;
 use super::queue::Queue;
-use super::running::Running;
+use super::running::{Rank, Running};
 
 impl Engine {
     /// Decides how many rows of each sequence the step computes: one of each that answers, then prompts, then guesses.
@@ -74,7 +74,7 @@ impl Engine {
     fn note_overtaken(&mut self) {
         let rows: Vec<_> = self.running.iter().map(|r| (r.rank, Arc::clone(&r.account), r.rows)).collect();
         for running in self.running.iter_mut().filter(|running| !running.is_answering()) {
-            let later = |(rank, account, _): &&(super::running::Rank, Arc<_>, usize)| {
+            let later = |(rank, account, _): &&(Rank, Arc<_>, usize)| {
                 rank.tier == running.rank.tier
                     && *rank > running.rank
                     && Arc::ptr_eq(account, &running.account)

@@ -100,13 +100,15 @@ impl Queue {
         inner.waiting += 1;
     }
 
-    /// Lets go of what was given up, and of what has waited too long.
+    /// Lets go of what was given up, and of what has waited too long and not begun to answer.
     pub(super) fn sweep(&self, now: Instant) {
         let mut late = Vec::new();
         {
             let mut inner = self.lock();
             inner.retain(|running| !running.sequence.cancelled());
-            let is_late = |running: &Running| now.saturating_duration_since(running.since) > WAIT_MAX;
+            let is_late = |running: &Running| {
+                running.is_new() && now.saturating_duration_since(running.since) > WAIT_MAX
+            };
             while let Some(running) = inner.take_first(is_late) {
                 late.push(running);
             }

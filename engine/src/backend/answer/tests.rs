@@ -48,7 +48,7 @@ fn case(tokens_max: usize, stop: &[&str], shape: Option<&Shape<'_>>) -> Case {
         text,
         sender,
         tally: Arc::clone(&tally),
-        used: canon::Usage::plain(7, 0),
+        used: Usage::plain(7, 0),
         produced: 0,
     };
     Case { tokenizer, answer, receiver, tally }
