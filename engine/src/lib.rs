@@ -8,6 +8,7 @@ mod kernels;
 mod kv;
 pub mod limits;
 mod mapped;
+pub mod measure;
 mod model;
 mod quant;
 pub mod safetensors;

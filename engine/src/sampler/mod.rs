@@ -148,7 +148,12 @@ impl Sampler {
     }
 }
 
-/// The likeliest token; of equals, the lowest.
+/// The likeliest token; of equals, the lowest. Nothing where no logit is a number.
+pub(crate) fn likeliest_token(logits: &[f32]) -> Option<u32> {
+    likeliest(logits).map(|best| best.token)
+}
+
+/// As [`likeliest_token`].
 fn likeliest(logits: &[f32]) -> Option<Candidate> {
     // Comparing with a number that is not one is false, so such logits are passed over. In lanes, so that the
     // comparisons do not wait for one another.
