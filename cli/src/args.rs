@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Usage(Usage),
     Keys(Keys),
     Audit(Audit),
+    Bench(Bench),
     Explain(Explain),
     Completions(Completions),
 }
@@ -309,6 +310,33 @@ off and grown anew. Damage is listed, and the exit code is 65.")]
         #[arg(long, value_name = "HEAD")]
         head: Option<String>,
     },
+}
+
+/// Measure how fast this machine runs a model.
+///
+/// How fast prompts are read, and 1, 4, 16 and 64 answers written at once; how long callers wait when requests come at
+/// random at 70% of what the machine can do; and how much of the machine's own limits that is. Takes some minutes, and wants
+/// the machine for itself. The result is kept in the data folder as the model's capacity.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  outcrop bench --quick
+  outcrop bench --model ~/models/Llama-3.2-1B-Instruct-Q4_K_M.gguf --json > bench.json")]
+pub(crate) struct Bench {
+    /// A GGUF file, or the name of a known model, which is fetched where it is not here [default: the default model]
+    #[arg(long, env = "OUTCROP_MODEL", hide_env_values = true, value_name = "PATH|NAME", value_hint = ValueHint::FilePath)]
+    pub(crate) model: Option<String>,
+    /// Threads that compute [default: one a core]
+    #[arg(long, env = "OUTCROP_THREADS", hide_env_values = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object, for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Fewer rounds and requests: a first look, whose 99th percentiles mean little
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheDir,
 }
 
 /// Explain a kind of fault and what to do about it.

@@ -5,6 +5,7 @@
 mod args;
 mod audit;
 mod bar;
+mod bench;
 mod chat;
 mod completions;
 mod explain;
@@ -48,6 +49,7 @@ fn run(Arguments { everywhere, command }: Arguments) -> Result<(), Failure> {
         Command::Usage(usage) => usage::run(&dir, &usage),
         Command::Keys(keys) => keys::run(&dir, keys),
         Command::Audit(audit) => audit::run(&dir, &audit),
+        Command::Bench(bench) => runtime.block_on(bench::run(&dir, bench)),
         Command::Explain(explain) => explain::run(&explain),
         Command::Completions(completions) => completions::run(&completions),
     }

@@ -1,6 +1,7 @@
 //! Listener, routes, configuration and the composition root.
 
 pub mod admin;
+pub mod bench;
 pub mod client;
 mod directory;
 mod edge;

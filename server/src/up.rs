@@ -22,6 +22,7 @@ use crate::places::ENDPOINT_FILE;
 use crate::ports::{SystemEntropy, WallClock};
 use crate::{Failure, tls};
 use deployments::Deployments;
+pub(crate) use deployments::local_id;
 
 /// At most so many calls are under way at once, waiting and running together.
 pub const CALLS_MAX: usize = 4096;

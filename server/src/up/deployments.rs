@@ -123,7 +123,7 @@ async fn embedded(
 }
 
 /// A file's id: `local.` and its name, in the letters that Bedrock allows in an id.
-fn local_id(path: &Path) -> ModelId {
+pub(crate) fn local_id(path: &Path) -> ModelId {
     let mut slug = String::new();
     for letter in stem(path).chars().map(|letter| letter.to_ascii_lowercase()) {
         if letter.is_ascii_alphanumeric() {
