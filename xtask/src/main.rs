@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::run::{aloud, cargo};
-use xtask::{stages, tidy};
+use xtask::{peers, stages, tidy};
 
 /// The chores of this repository.
 #[derive(Parser)]
@@ -76,7 +76,31 @@ fn bench(name: &str, rest: &[String]) -> Result<(), String> {
         return Err(format!("there is no bench at {}", folder.display()));
     }
     let mut command = cargo(&["run", "--release", "--manifest-path"]);
-    aloud(command.arg(manifest).arg("--target-dir").arg(xtask::target().join("bench")).arg("--").args(rest))
+    command.arg(manifest).arg("--target-dir").arg(xtask::target().join("bench")).arg("--").args(rest);
+    if name == "engine" {
+        equip(&mut command, rest)?;
+    }
+    aloud(&mut command)
+}
+
+/// Gives the engine's bench what it measures, and whom it measures beside: the default model unless another is named, and
+/// llama.cpp where it is asked for.
+fn equip(command: &mut std::process::Command, rest: &[String]) -> Result<(), String> {
+    let says = |word: &str| rest.iter().any(|said| said == word || said.starts_with(&format!("{word}=")));
+    if says("--help") || says("-h") {
+        return Ok(());
+    }
+    if !says("--model") && std::env::var_os("OUTCROP_TEST_MODEL").is_none() {
+        aloud(&mut cargo(&["build", "--release", "--bin", "outcrop"]))?;
+        command.env("OUTCROP_TEST_MODEL", stages::default_model()?);
+    }
+    if says("--peers") || says("quality") {
+        peers::set_up()?;
+        let reference = peers::set_up_reference()?;
+        command.env("OUTCROP_BENCH_PYTHON", peers::python()).env("PYTHONPATH", &reference);
+        command.env("OUTCROP_BENCH_CACHE", xtask::target().join("peers"));
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "this is the command's output")]

@@ -10,6 +10,9 @@ use crate::run::quietly;
 /// llama.cpp's server as PyPI has it: it is compiled here, by this machine's C compiler and `CMake` from PyPI.
 const LLAMA: &str = "llama-cpp-python[server]==0.3.36";
 
+/// Reads GGUF files and widens their numbers: what the reference for the engine's quality needs.
+const GGUF: &str = "gguf==0.19.0";
+
 /// The Python that has llama.cpp's server, once it is installed.
 #[must_use]
 pub fn python() -> PathBuf {
@@ -30,6 +33,21 @@ pub fn set_up() -> Result<String, String> {
     quietly(Command::new(python()).args(pip))?;
     fs::write(&pin, LLAMA).map_err(|error| format!("{}: {error}", pin.display()))?;
     Ok("llama.cpp's server was installed".to_owned())
+}
+
+/// Installs what reads model files for the reference, beside llama.cpp's Python, and yields where.
+///
+/// # Errors
+/// What Python or its installer said.
+pub fn set_up_reference() -> Result<PathBuf, String> {
+    let folder = crate::target().join("peers/reference");
+    let pin = folder.join("pins");
+    if !fs::read_to_string(&pin).is_ok_and(|pinned| pinned == GGUF) {
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"];
+        quietly(Command::new(python()).args(pip).arg(&folder).arg(GGUF))?;
+        fs::write(&pin, GGUF).map_err(|error| format!("{}: {error}", pin.display()))?;
+    }
+    Ok(folder)
 }
 
 fn folder() -> PathBuf {

@@ -156,8 +156,11 @@ fn with_model() -> Result<String, String> {
     quietly(command.env("OUTCROP_TEST_MODEL", default_model()?)).map(|text| passed(&text))
 }
 
-/// Where the default model lies; it is fetched first where it is not here.
-fn default_model() -> Result<String, String> {
+/// Where the default model lies; it is fetched first where it is not here, by the product, which must be built.
+///
+/// # Errors
+/// What `outcrop pull` said.
+pub fn default_model() -> Result<String, String> {
     let said = quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull"))?;
     let path = said.lines().find(|line| line.ends_with(".gguf"));
     path.map(str::to_owned).ok_or_else(|| format!("`outcrop pull` names no file:\n{said}"))

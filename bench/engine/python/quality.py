@@ -1,0 +1,54 @@
+"""How far answers are from float32's: reads lines `{"tokens": […], "logits": PATH}`, writes sums over their positions.
+
+`logits` are Outcrop's, a row for each position but the last. Rows of the reference and of llama.cpp are computed here.
+"""
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+import llama
+from reference import Reference
+
+
+def log_probabilities(logits):
+    """In place: rows of a hundred megabytes are not copied for the sake of it."""
+    logits -= logits.max(-1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(-1, keepdims=True, dtype=np.float64)).astype(np.float32)
+    return logits
+
+
+def main():
+    words = argparse.ArgumentParser()
+    words.add_argument("--model", required=True)
+    words.add_argument("--threads", type=int, required=True)
+    args = words.parse_args()
+    reference, model = Reference(args.model), llama.Model(args.model)
+    peer = llama.Context(model, 1024, threads=args.threads)
+    for line in sys.stdin:
+        job = json.loads(line)
+        tokens = job["tokens"]
+        rows, nexts = len(tokens) - 1, np.asarray(tokens[1:])
+        truth = log_probabilities(reference.logits(tokens[:-1]))
+        weights = np.exp(truth)
+        peer.clear()
+        peer.prompt(tokens[:-1], every=True)
+        theirs = log_probabilities(np.stack([peer.logits(at) for at in range(rows)]))
+        ours = np.fromfile(job["logits"], np.float32).reshape(rows, -1)[:, : truth.shape[1]].copy()
+        ours = log_probabilities(ours)
+        best = truth.argmax(-1)
+        of = lambda rows_: rows_[np.arange(rows), nexts]
+        seen = {"rows": rows, "reference": {"nll": float(-of(truth).sum(dtype=np.float64))}}
+        for name, said in (("outcrop", ours), ("llama", theirs)):
+            kl = (weights * (truth - said)).sum(-1, dtype=np.float64)
+            seen[name] = {
+                "nll": float(-of(said).sum(dtype=np.float64)),
+                "kl": kl.tolist(),
+                "same_best": int((said.argmax(-1) == best).sum()),
+            }
+        print(json.dumps(seen), flush=True)
+
+
+main()
