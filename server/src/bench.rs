@@ -97,7 +97,8 @@ fn measure(
     progress: &dyn Progress,
 ) -> Result<Measured, Fault> {
     let gguf = Gguf::open(path)?;
-    let mut limits = engine::Options::default();
+    // Random words repeat themselves as no text does: what is guessed ahead would flatter the machine.
+    let mut limits = engine::Options { speculate_tokens_max: 0, ..engine::Options::default() };
     limits.threads = threads.unwrap_or(limits.threads);
     let demand = Demand::of(&gguf);
     let scheduler = Scheduler::start(&gguf, &limits)?;

@@ -30,7 +30,8 @@ impl Setting {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options { threads: self.threads(), ..Options::default() }
+        // What is guessed ahead would be counted as speed of the kernels, and no contender guesses.
+        Options { threads: self.threads(), speculate_tokens_max: 0, ..Options::default() }
     }
 
     pub(crate) fn scheduler(&self, options: &Options) -> Outcome<Scheduler> {
