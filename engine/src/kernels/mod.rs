@@ -42,7 +42,7 @@ pub(crate) use rows::{Floats, Input};
 pub(crate) use step::Step;
 
 /// Rows that one task takes through its tiles, so that they stay in the cache next to the core.
-const ROWS_PER_TASK: usize = 64;
+const ROWS_PER_TASK: usize = 60;
 /// For so many rows, the time of a product is that of reading its weights.
 const ROWS_STREAMED_MAX: usize = 4;
 

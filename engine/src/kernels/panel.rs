@@ -19,7 +19,8 @@ use crate::quant::Form;
 
 /// Tiles taken together, so that an activation is read once for all of them. A matrix has a multiple of them.
 pub(super) const TILES: usize = 2;
-/// Rows taken together, so that weights are unpacked once for all of them.
+/// Rows taken together at most, so that weights are unpacked once for all of them. Sums and products of two tiles fill 24
+/// of AVX-512's 32 registers.
 const ROWS: usize = 6;
 
 /// What becomes of a product.
@@ -190,22 +191,20 @@ unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, row
         let mut row = rows.start;
         // SAFETY: The caller's promise.
         unsafe {
-            while row + ROWS <= rows.end {
-                some_rows::<A, F, ROWS>(work, (tile, &tiles), row);
-                row += ROWS;
-            }
-            while row + ROWS / 2 <= rows.end {
-                some_rows::<A, F, { ROWS / 2 }>(work, (tile, &tiles), row);
-                row += ROWS / 2;
-            }
             while row < rows.end {
-                some_rows::<A, F, 1>(work, (tile, &tiles), row);
-                row += 1;
+                row += match rows.end - row {
+                    ..4 => some_rows::<A, F, 1>(work, (tile, &tiles), row),
+                    // Eight are better taken as two fours than as six, and two that are alone.
+                    4 | 5 | 8 | 9 => some_rows::<A, F, 4>(work, (tile, &tiles), row),
+                    _ => some_rows::<A, F, ROWS>(work, (tile, &tiles), row),
+                };
             }
         }
     }
 }
 
+/// Gives the number of rows.
+///
 /// # Safety
 /// As for [`quantised`].
 #[inline(always)]
@@ -213,7 +212,7 @@ unsafe fn some_rows<A: Arch, F: Shape, const R: usize>(
     work: &Work<'_>,
     (tile, tiles): (usize, &Tiles<'_>),
     row: usize,
-) {
+) -> usize {
     let Work { matrix, input, to } = work;
     let rows: [&[Block]; R] = std::array::from_fn(|at| input[row + at].blocks.as_slice());
     assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
@@ -223,4 +222,5 @@ unsafe fn some_rows<A: Arch, F: Shape, const R: usize>(
         A::products::<F, R>(tiles, &rows, matrix.columns / F::FORM.group_len, &mut products);
         A::put(to, (tile, row), products.as_flattened(), R);
     }
+    R
 }
