@@ -43,8 +43,8 @@ pub(crate) use step::Step;
 
 /// Rows that one task takes through its tiles, so that they stay in the cache next to the core.
 const ROWS_PER_TASK: usize = 60;
-/// For so many rows, the time of a product is that of reading its weights.
-const ROWS_STREAMED_MAX: usize = 4;
+/// For so many rows, the time of a product is to a good part that of reading its weights.
+const ROWS_STREAMED_MAX: usize = 60;
 
 /// The threads, and the instructions that they use.
 pub(crate) struct Kernels {
