@@ -100,6 +100,8 @@ fn measure(
     // Random words repeat themselves as no text does: what is guessed ahead would flatter the machine.
     let mut limits = engine::Options { speculate_tokens_max: 0, ..engine::Options::default() };
     limits.threads = threads.unwrap_or(limits.threads);
+    // Answers to words by chance repeat themselves more than others do, so that guessing ahead would flatter.
+    limits.speculate_tokens_max = 0;
     let demand = Demand::of(&gguf);
     let scheduler = Scheduler::start(&gguf, &limits)?;
     drop(gguf);

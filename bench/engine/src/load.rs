@@ -42,7 +42,7 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn run(&self) -> Outcome<()> {
         let fault = |fault: canon::Fault| fault.to_string();
-        let scheduler = self.setting.scheduler(&self.setting.options())?;
+        let scheduler = self.setting.scheduler(&self.setting.plain())?;
         let context = scheduler.facts().context_tokens.min(self.context);
         let mut requests = traffic::requests(&traffic::CONVERSATION, self.requests, context, self.seed);
         let sum = |length: fn(&Arrival) -> usize| requests.iter().map(length).sum::<usize>() as f64;
@@ -66,7 +66,7 @@ impl Load {
             100.0 * self.share,
         );
         eprintln!("as they come");
-        let seen = play(&scheduler, &requests, self.seed + 1000, &|_| {}).map_err(fault)?;
+        let seen = play(&scheduler, &requests, self.seed + (1 << 32), &|_| {}).map_err(fault)?;
         let failed = seen.iter().filter(|seen| seen.fault.is_some()).count();
         let in_s = |times: Vec<Duration>| times.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
         let first = in_s(seen.iter().filter_map(Seen::first).collect());

@@ -7,6 +7,7 @@ mod calls;
 mod corpus;
 mod load;
 mod peer;
+mod prefix;
 mod quality;
 mod schemas;
 mod setting;
@@ -43,6 +44,8 @@ enum Part {
     Quality(quality::Quality),
     /// How long callers wait when requests come at random, beside llama.cpp with and without continuous batching
     Load(load::Load),
+    /// What the prefix cache saves where many prompts begin alike, and that it changes no answer
+    Prefix(prefix::Prefix),
     /// Mixed load for a long time: memory, stuck requests, logits that are no numbers
     Soak(soak::Soak),
     /// Answers held to schemas: all valid, and how fast
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Some(Part::Limits(setting)) => setting.limits(),
         Some(Part::Quality(quality)) => quality.run(),
         Some(Part::Load(load)) => load.run(),
+        Some(Part::Prefix(prefix)) => prefix.run(),
         Some(Part::Soak(soak)) => soak.run(),
         Some(Part::Schemas(schemas)) => schemas.run(),
     };

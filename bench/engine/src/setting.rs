@@ -34,6 +34,11 @@ impl Setting {
         Options { threads: self.threads(), speculate_tokens_max: 0, ..Options::default() }
     }
 
+    /// Without guessing ahead: answers to words by chance repeat themselves more than others do, which would flatter.
+    pub(crate) fn plain(&self) -> Options {
+        Options { speculate_tokens_max: 0, ..self.options() }
+    }
+
     pub(crate) fn scheduler(&self, options: &Options) -> Outcome<Scheduler> {
         Scheduler::start(&self.gguf()?, options).map_err(|fault| fault.to_string())
     }

@@ -7,6 +7,8 @@ use super::Arrival;
 use crate::sampler::{Random, likeliest_token};
 use crate::scheduler::{Next, Scheduler, Sequence};
 
+/// Set in a seed, so that a prompt that is timed begins as none of those whose answers are.
+const ALONE: u64 = 1 << 40;
 /// Tokens of the prompts of answers that are timed.
 const SHORT_PROMPT_TOKENS: usize = 16;
 
@@ -143,7 +145,7 @@ fn prompt(len: usize, vocabulary: usize, seed: u64) -> Vec<u32> {
 /// The prompt was refused, or the engine ended.
 pub fn prefill(scheduler: &Scheduler, tokens: usize, seed: u64) -> Result<f64, Fault> {
     let arrival = Arrival { at: Duration::ZERO, prompt: tokens, answer: 1 };
-    let seen = answered(play(scheduler, &[arrival], seed, &|_| {})?)?;
+    let seen = answered(play(scheduler, &[arrival], seed | ALONE, &|_| {})?)?;
     let first = seen.iter().filter_map(Seen::first).max().unwrap_or_default();
     Ok(tokens as f64 / first.as_secs_f64())
 }

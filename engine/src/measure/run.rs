@@ -192,14 +192,14 @@ fn load(scheduler: &Scheduler, plan: &Plan, progress: &dyn Progress) -> Result<(
     let (input, output) = (sum(|it| it.prompt), sum(|it| it.answer));
     let all = requests.len();
     let start = Instant::now();
-    let seen = play(scheduler, &requests, plan.seed, &|done| progress.at(Stage::Capacity, done, all))?;
+    let [one, other] = [1 << 41, 1 << 42].map(|apart: u64| plan.seed | apart);
+    let seen = play(scheduler, &requests, one, &|done| progress.at(Stage::Capacity, done, all))?;
     if let Some(fault) = seen.into_iter().find_map(|seen| seen.fault) {
         return Err(fault);
     }
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     let requests_per_s = LOAD_SHARE * all as f64 / (minutes * 60.0);
     traffic::spread(&mut requests, requests_per_s, plan.seed);
-    let other = plan.seed.wrapping_add(1 << 32);
     let seen = play(scheduler, &requests, other, &|done| progress.at(Stage::Load, done, all))?;
     let load = Load {
         shape: plan.shape.name,
