@@ -63,28 +63,4 @@ pub(super) trait Arch {
     /// # Safety
     /// As for that.
     unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize);
-
-    /// [`Self::load_half`], in memory.
-    ///
-    /// # Safety
-    /// As for all.
-    #[inline(always)]
-    unsafe fn widen(from: &[u16; LANES]) -> Lanes {
-        let mut to = [0.0; LANES];
-        // SAFETY: The caller's promise.
-        unsafe { Self::store(Self::load_half(from), &mut to) };
-        to
-    }
-
-    /// [`Self::store_half`], from memory.
-    ///
-    /// # Safety
-    /// As for all.
-    #[inline(always)]
-    unsafe fn narrow(from: &Lanes) -> [u16; LANES] {
-        let mut to = [0; LANES];
-        // SAFETY: The caller's promise.
-        unsafe { Self::store_half(Self::load(from), &mut to) };
-        to
-    }
 }

@@ -1,8 +1,14 @@
-//! Attention of one row over the pages of its sequence, page by page from the first, with a running maximum (Milakov
-//! and Gimelshein, "Online normalizer calculation for softmax"). The order depends on the row's position alone.
+//! Attention over the pages of a sequence, page by page from the first in sight, with a running maximum (Milakov and
+//! Gimelshein, "Online normalizer calculation for softmax").
+//!
+//! Pages come in segments of fixed length; a query begins each anew, and what it gathers is folded segment by segment
+//! ("Flash-Decoding"), so that threads may share a long sequence. The order depends on the row's position alone: never on
+//! the rows that it is taken with, nor on how segments are shared.
 
 #![expect(unsafe_code, reason = "instruction sets that may be absent, and pages that several threads write")]
 
+mod bundle;
+mod page;
 #[cfg(test)]
 mod tests;
 
@@ -10,15 +16,22 @@ use std::ops::Range;
 
 use super::arch::Arch;
 use super::cache::{Cache, PAGE_TOKENS, Page, Place, Writer};
-use super::lanes::{LANES, Lanes, exp, largest, normalise, sum};
+use super::lanes::{LANES, normalise};
 use super::rotary::{Turn, rotate};
+use super::vector::Vector;
+use bundle::{Line, TOTAL, fold};
+
+pub(super) use bundle::{Bundle, Sight, clear, gathered_len};
+pub(super) use page::{Number, Sheet, over_page};
 
 /// The longest head.
 pub(crate) const HEAD_LEN_MAX: usize = 256;
-/// Query heads that are taken together over one head of keys.
-const HEADS: usize = 4;
+/// The largest 16-bit float.
+const HALF_MAX: f32 = 65504.0;
 /// Registers of scores of a page.
 const PARTS: usize = PAGE_TOKENS / LANES;
+/// How many pages a segment has: 256 tokens.
+pub(super) const SEGMENT_PAGES: usize = 8;
 
 /// How a layer attends.
 #[derive(Clone, Copy, Debug)]
@@ -55,23 +68,84 @@ impl Attention<'_> {
     }
 }
 
-/// A row that attends: its queries attend to every position up to `last` that is in the window.
-pub(crate) struct Query<'a> {
-    pub(crate) attention: &'a Attention<'a>,
-    /// The head of keys and values.
-    pub(crate) head: usize,
-    /// The sequence's pages.
-    pub(crate) pages: &'a [Page],
-    pub(crate) last: usize,
-    pub(crate) turn: Option<Turn<'a>>,
+/// A row that attends.
+pub(super) struct Row<'a> {
+    /// Its queries, of all heads that share the head of keys.
+    pub(super) queries: &'a [f32],
+    pub(super) sight: Sight,
+    pub(super) turn: Option<Turn<'a>>,
 }
 
-impl Query<'_> {
-    /// The positions in sight.
-    fn sight(&self) -> Range<usize> {
-        let end = self.last + 1;
-        end - self.attention.window.unwrap_or(end).min(end)..end
+/// Rows of one sequence that attend together, with the heads of queries that share a head of keys.
+pub(super) struct Block<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) attention: &'a Attention<'a>,
+    /// The head of keys and values.
+    pub(super) head: usize,
+    /// The sequence's pages.
+    pub(super) pages: &'a [Page],
+    pub(super) rows: Vec<Row<'a>>,
+}
+
+/// Folds what the block's queries gather over some segments into `to`, query by query, row by row.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, segments: Range<usize>, to: &mut [f32]) {
+    let head_len = block.cache.geometry.head_len;
+    // SAFETY: The caller's promise.
+    let mut bundles = unsafe { bundles::<A>(block) };
+    // Where several bundles want the same page, it is widened once.
+    let lines = if bundles.len() > 1 { 2 * head_len * PAGE_TOKENS / LANES } else { 0 };
+    let mut wide = vec![Line([0.0; LANES]); lines];
+    for segment in segments {
+        for number in segment * SEGMENT_PAGES..(segment + 1) * SEGMENT_PAGES {
+            if !bundles.iter().any(|bundle| bundle.sees(number)) {
+                continue;
+            }
+            let sheet = sheet(block, number);
+            // SAFETY: The caller's promise; there is room for both parts of a page, if there are several bundles.
+            unsafe {
+                if let [bundle] = &mut bundles[..] {
+                    over::<A, u16>(&sheet, bundle);
+                    continue;
+                }
+                let sheet = widen::<A>(&sheet, &mut wide);
+                for bundle in bundles.iter_mut().filter(|bundle| bundle.sees(number)) {
+                    over::<A, f32>(&sheet, bundle);
+                }
+            }
+        }
+        let pieces = to.chunks_mut(A::QUERIES * gathered_len(head_len));
+        bundles.iter_mut().zip(pieces).for_each(|(bundle, to)| bundle.settle(to));
     }
+}
+
+/// The queries of a block, prepared.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+unsafe fn bundles<A: Vector>(block: &Block<'_>) -> Vec<Bundle> {
+    let Attention { query_norm, scale, .. } = *block.attention;
+    let head_len = block.cache.geometry.head_len;
+    let group = block.rows[0].queries.len() / head_len;
+    let count = block.rows.len() * group;
+    let mut bundles = Vec::with_capacity(count.div_ceil(A::QUERIES));
+    let mut head = [0.0; HEAD_LEN_MAX];
+    for start in (0..count).step_by(A::QUERIES) {
+        let bundle = bundles.push_mut(Bundle::new(head_len, A::QUERIES.min(count - start)));
+        for query in start..count.min(start + A::QUERIES) {
+            let row = &block.rows[query / group];
+            let from = &row.queries[query % group * head_len..][..head_len];
+            // SAFETY: The caller's promise.
+            unsafe { prepare::<A>(from, query_norm, row.turn, &mut head[..head_len]) };
+            head[..head_len].iter_mut().for_each(|number| *number *= scale);
+            bundle.push(&head[..head_len], row.sight);
+        }
+    }
+    bundles
 }
 
 /// Normalises and turns a head: of queries, or of keys.
@@ -95,173 +169,65 @@ unsafe fn prepare<A: Arch>(
     }
 }
 
-/// Attends with all query heads that share a head of keys; `out` has a place for each number of `queries`.
+/// A page of the block's head.
+fn sheet<'a>(block: &Block<'a>, number: usize) -> Sheet<'a, u16> {
+    let pair = |page| block.cache.pair(page, block.attention.layer, block.head);
+    let (keys, values) = pair(block.pages[number]);
+    // The next page may be one that nobody has provided yet.
+    let next = block.pages.get(number + 1).filter(|page| block.cache.has(**page));
+    let next = next.map_or(std::ptr::null(), |page| pair(*page).0.as_ptr());
+    Sheet { start: number * PAGE_TOKENS, keys, values, next, softcap: block.attention.softcap }
+}
+
+/// A page in 32 bits.
 ///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn attend<A: Arch>(cache: &Cache, query: &Query<'_>, queries: &[f32], out: &mut [f32]) {
-    let head_len = cache.geometry.head_len;
-    let pieces = queries.chunks(HEADS * head_len).zip(out.chunks_mut(HEADS * head_len));
-    for (queries, out) in pieces {
-        // SAFETY: The caller's promise.
-        unsafe {
-            match queries.len() / head_len {
-                1 => some_heads::<A, 1>(cache, query, queries, out),
-                2 => some_heads::<A, 2>(cache, query, queries, out),
-                3 => some_heads::<A, 3>(cache, query, queries, out),
-                _ => some_heads::<A, 4>(cache, query, queries, out),
-            }
-        }
-    }
-}
-
-/// # Safety
-/// The CPU has the instruction set.
-#[inline(always)]
-unsafe fn some_heads<A: Arch, const H: usize>(
-    cache: &Cache,
-    query: &Query<'_>,
-    queries: &[f32],
-    out: &mut [f32],
-) {
-    let head_len = cache.geometry.head_len;
-    let Query { attention, pages, .. } = *query;
-    let mut heads = [[0.0f32; HEAD_LEN_MAX]; H];
-    for (head, from) in heads.iter_mut().zip(queries.chunks_exact(head_len)) {
-        // SAFETY: The caller's promise.
-        unsafe { prepare::<A>(from, attention.query_norm, query.turn, &mut head[..head_len]) };
-        head[..head_len].iter_mut().for_each(|number| *number *= attention.scale);
-    }
-    let mut peaks = [f32::NEG_INFINITY; H];
-    let mut totals = [0.0f32; H];
-    out.fill(0.0);
-    let sight = query.sight();
-    let first = sight.start / PAGE_TOKENS;
-    for (at, page) in pages[first..sight.end.div_ceil(PAGE_TOKENS)].iter().enumerate() {
-        let start = (first + at) * PAGE_TOKENS;
-        let tokens = sight.start.max(start) - start..PAGE_TOKENS.min(sight.end - start);
-        // SAFETY: The caller's promise.
-        let mut scores = unsafe { scores::<A, H>(cache.keys(*page, attention.layer, query.head), &heads) };
-        if let Some(cap) = attention.softcap {
-            scores
-                .as_flattened_mut()
-                .as_flattened_mut()
-                .iter_mut()
-                .for_each(|score| *score = bend(*score, cap));
-        }
-        let mut shrinks = [1.0; H];
-        for head in 0..H {
-            (peaks[head], shrinks[head]) = soften(&mut scores[head], &tokens, peaks[head]);
-            let mut lanes = scores[head][0];
-            for part in &scores[head][1..] {
-                for lane in 0..LANES {
-                    lanes[lane] += part[lane];
-                }
-            }
-            totals[head] = totals[head].mul_add(shrinks[head], sum(&lanes));
-        }
-        // SAFETY: The caller's promise.
-        unsafe {
-            add_values::<A, H>(
-                cache.values(*page, attention.layer, query.head),
-                &scores,
-                &tokens,
-                (&shrinks, out),
-            );
-        }
-    }
-    for (out, total) in out.chunks_exact_mut(head_len).zip(totals) {
-        let inverse = 1.0 / total;
-        out.iter_mut().for_each(|number| *number *= inverse);
-    }
-}
-
-/// The products of each head with the keys of a page.
-///
-/// # Safety
-/// The CPU has the instruction set.
-#[inline(always)]
-unsafe fn scores<A: Arch, const H: usize>(
-    keys: &[u16],
-    heads: &[[f32; HEAD_LEN_MAX]; H],
-) -> [[Lanes; PARTS]; H] {
-    let mut scores = [[[0.0; LANES]; PARTS]; H];
-    for (dimension, tokens) in keys.as_chunks::<PAGE_TOKENS>().0.iter().enumerate().take(HEAD_LEN_MAX) {
-        for (part, tokens) in tokens.as_chunks::<LANES>().0.iter().enumerate() {
+unsafe fn widen<'a, A: Vector>(sheet: &Sheet<'_, u16>, to: &'a mut [Line]) -> Sheet<'a, f32> {
+    let (keys, values) = to.split_at_mut(sheet.keys.len() / LANES);
+    for (from, to) in [(sheet.keys, &mut *keys), (sheet.values, &mut *values)] {
+        for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to) {
             // SAFETY: The caller's promise.
-            let keys = unsafe { A::widen(tokens) };
-            for head in 0..H {
-                let query = heads[head][dimension];
-                for lane in 0..LANES {
-                    scores[head][part][lane] = keys[lane].mul_add(query, scores[head][part][lane]);
-                }
-            }
+            unsafe { A::store(A::load_half(from), &mut to.0) };
         }
     }
-    scores
+    let (keys, values) = (Line::floats(keys), Line::floats(values));
+    Sheet { start: sheet.start, keys, values, next: std::ptr::null(), softcap: sheet.softcap }
 }
 
-/// `cap * tanh(score / cap)`.
-#[inline(always)]
-fn bend(score: f32, cap: f32) -> f32 {
-    cap * (1.0 - 2.0 / (exp(2.0 * (score / cap)) + 1.0))
-}
-
-/// Turns scores into weights relative to the highest score so far. Gives that, and by what earlier weights shrink.
-#[inline(always)]
-fn soften(scores: &mut [Lanes; PARTS], tokens: &Range<usize>, peak: f32) -> (f32, f32) {
-    let mut high = peak;
-    for (part, scores) in scores.iter_mut().enumerate() {
-        for (lane, score) in scores.iter_mut().enumerate() {
-            *score = if tokens.contains(&(part * LANES + lane)) { *score } else { f32::NEG_INFINITY };
-        }
-        high = high.max(largest(scores));
-    }
-    for (part, scores) in scores.iter_mut().enumerate() {
-        for (lane, score) in scores.iter_mut().enumerate() {
-            let weight = exp(*score - high);
-            *score = if tokens.contains(&(part * LANES + lane)) { weight } else { 0.0 };
-        }
-    }
-    (high, exp(peak - high))
-}
-
-/// Adds the page's values, by their weights, to the shrunk sums.
+/// [`over_page`] by the size of the bundle.
 ///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-unsafe fn add_values<A: Arch, const H: usize>(
-    values: &[u16],
-    weights: &[[Lanes; PARTS]; H],
-    tokens: &Range<usize>,
-    (shrinks, out): (&[f32; H], &mut [f32]),
-) {
-    let head_len = out.len() / H;
-    for chunk in 0..head_len / LANES {
-        let mut sums = [[0.0; LANES]; H];
-        for head in 0..H {
-            for lane in 0..LANES {
-                sums[head][lane] = out[head * head_len + chunk * LANES + lane] * shrinks[head];
-            }
+unsafe fn over<A: Vector, T: Number>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        match bundle.size {
+            1 => A::over_page::<T, 1>(sheet, bundle),
+            2 => A::over_page::<T, 2>(sheet, bundle),
+            3 => A::over_page::<T, 3>(sheet, bundle),
+            4 => A::over_page::<T, 4>(sheet, bundle),
+            6 => A::over_page::<T, 6>(sheet, bundle),
+            8 if A::QUERIES >= 8 => A::over_page::<T, 8>(sheet, bundle),
+            12 if A::QUERIES >= 12 => A::over_page::<T, 12>(sheet, bundle),
+            size => unreachable!("a bundle of {size}"),
         }
-        for (token, numbers) in values.chunks_exact(head_len).enumerate().take(tokens.end).skip(tokens.start)
-        {
-            let mut from = [0; LANES];
-            from.copy_from_slice(&numbers[chunk * LANES..][..LANES]);
-            // SAFETY: The caller's promise.
-            let numbers = unsafe { A::widen(&from) };
-            for head in 0..H {
-                let weight = weights[head][token / LANES][token % LANES];
-                for lane in 0..LANES {
-                    sums[head][lane] = numbers[lane].mul_add(weight, sums[head][lane]);
-                }
-            }
-        }
-        for head in 0..H {
-            out[head * head_len + chunk * LANES..][..LANES].copy_from_slice(&sums[head]);
-        }
+    }
+}
+
+/// Folds what each query has gathered in later segments into what it has of the first, and divides by its weights.
+#[inline(always)]
+pub(super) fn conclude(segments: &mut [f32], queries: usize, head_len: usize) {
+    let len = gathered_len(head_len);
+    let (first, later) = segments.split_at_mut(queries * len);
+    for segment in later.chunks_exact(queries * len) {
+        first.chunks_exact_mut(len).zip(segment.chunks_exact(len)).for_each(|(to, from)| fold(to, from));
+    }
+    for gathered in first.chunks_exact_mut(len) {
+        let inverse = 1.0 / gathered[TOTAL];
+        gathered[LANES..].iter_mut().for_each(|number| *number *= inverse);
     }
 }
 
@@ -291,12 +257,18 @@ pub(super) unsafe fn remember<A: Arch>(
     }
 }
 
+/// Numbers beyond what sixteen bits hold become the largest that they do, and what is no number one of them: a page never
+/// holds what would spoil a sum in which it has the weight zero.
+///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
 unsafe fn narrow<A: Arch>(from: &[f32], to: &mut [u16; HEAD_LEN_MAX]) {
     for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
         // SAFETY: The caller's promise.
-        *to = unsafe { A::narrow(from) };
+        unsafe {
+            let held = A::max(A::load(from), A::splat(-HALF_MAX));
+            A::store_half(A::min(held, A::splat(HALF_MAX)), to);
+        }
     }
 }

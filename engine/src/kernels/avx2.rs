@@ -25,7 +25,7 @@ pub(super) struct Avx2;
 
 /// Sixteen floats.
 #[derive(Clone, Copy)]
-pub(super) struct Pair(__m256, __m256);
+pub(super) struct Pair(pub(super) __m256, pub(super) __m256);
 
 /// Rows of a tile in a register.
 const HALF: usize = LANES / 2;

@@ -4,6 +4,8 @@
 //! dimension, so that 32 scores are made side by side; then the values, token by token. Pages take memory when they are
 //! first used.
 
+#![expect(unsafe_code, reason = "several threads write to one page, each its own tokens")]
+
 use super::pool::Pointer;
 
 /// How many tokens a page holds.
@@ -35,10 +37,15 @@ impl Geometry {
     }
 }
 
+/// A line of the CPU's cache, so that no vector lies across two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u16; PAGE_TOKENS]);
+
 /// The pages.
 pub(crate) struct Cache {
     pub(super) geometry: Geometry,
-    pages: Vec<Box<[u16]>>,
+    pages: Vec<Box<[Line]>>,
 }
 
 /// The number of a page.
@@ -88,8 +95,14 @@ impl Cache {
             self.pages.resize_with(page + 1, Box::default);
         }
         if self.pages[page].is_empty() {
-            self.pages[page] = vec![0; self.geometry.page_len()].into_boxed_slice();
+            let lines = self.geometry.page_len() / PAGE_TOKENS;
+            self.pages[page] = vec![Line([0; PAGE_TOKENS]); lines].into_boxed_slice();
         }
+    }
+
+    /// Whether the page is there.
+    pub(super) fn has(&self, page: Page) -> bool {
+        self.pages.get(page as usize).is_some_and(|lines| !lines.is_empty())
     }
 
     /// Gives the page's memory back.
@@ -101,27 +114,29 @@ impl Cache {
 
     /// What the pages take now.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.iter().map(|page| page.len() * 2).sum()
+        self.pages.iter().map(|page| size_of_val(&**page)).sum()
     }
 
-    fn start(&self, layer: usize, head: usize) -> usize {
-        (layer * self.geometry.heads + head) * self.geometry.part_len() * 2
+    fn lines(&self, page: Page, layer: usize, head: usize) -> &[Line] {
+        let len = self.geometry.part_len() * 2 / PAGE_TOKENS;
+        &self.pages[page as usize][(layer * self.geometry.heads + head) * len..][..len]
     }
 
-    /// Keys of a head, dimension by dimension.
-    pub(super) fn keys(&self, page: Page, layer: usize, head: usize) -> &[u16] {
-        &self.pages[page as usize][self.start(layer, head)..][..self.geometry.part_len()]
-    }
-
-    /// Values of a head, token by token.
-    pub(super) fn values(&self, page: Page, layer: usize, head: usize) -> &[u16] {
-        let part = self.geometry.part_len();
-        &self.pages[page as usize][self.start(layer, head) + part..][..part]
+    /// Keys of a head, dimension by dimension, and its values, token by token.
+    pub(super) fn pair(&self, page: Page, layer: usize, head: usize) -> (&[u16], &[u16]) {
+        let lines = self.lines(page, layer, head);
+        // SAFETY: A line is its numbers and nothing else.
+        let numbers = unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * PAGE_TOKENS) };
+        numbers.split_at(self.geometry.part_len())
     }
 
     /// Lets several threads write keys and values of a layer.
     pub(super) fn writer(&mut self, layer: usize) -> Writer<'_> {
-        let pages = self.pages.iter_mut().map(|page| (Pointer(page.as_mut_ptr()), page.len())).collect();
+        let pages = self
+            .pages
+            .iter_mut()
+            .map(|page| (Pointer(page.as_mut_ptr().cast()), page.len() * PAGE_TOKENS))
+            .collect();
         Writer { geometry: self.geometry, layer, pages, cache: std::marker::PhantomData }
     }
 }
@@ -143,7 +158,6 @@ impl Writer<'_> {
     ///
     /// # Safety
     /// Nobody else writes to this place.
-    #[expect(unsafe_code, reason = "several threads write to one page, each its own tokens")]
     #[inline(always)]
     pub(super) unsafe fn put(&self, place: Place, head: usize, key: &[u16], value: &[u16]) {
         let (head_len, part) = (self.geometry.head_len, self.geometry.part_len());

@@ -64,9 +64,9 @@ macro_rules! entries {
         pub(super) mod $module {
             use std::ops::Range;
 
-            use crate::kernels::cache::{Cache, Place, Writer};
+            use crate::kernels::cache::{Place, Writer};
             use crate::kernels::lanes;
-            use crate::kernels::attention::{self, Query};
+            use crate::kernels::attention::{self, Block};
             use crate::kernels::matrix::Matrix;
             use crate::kernels::panel::{self, Destination};
             use crate::kernels::rotary::Turn;
@@ -114,9 +114,14 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn attend(cache: &Cache, query: &Query<'_>, queries: &[f32], out: &mut [f32]) {
+            pub(in crate::kernels) unsafe fn attend(block: &Block<'_>, segments: Range<usize>, to: &mut [f32]) {
                 // SAFETY: The caller's promise.
-                unsafe { attention::attend::<$arch>(cache, query, queries, out) };
+                unsafe { attention::attend::<$arch>(block, segments, to) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn conclude(segments: &mut [f32], queries: usize, head_len: usize) {
+                attention::conclude(segments, queries, head_len);
             }
         }
     };

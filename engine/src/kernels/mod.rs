@@ -1,7 +1,7 @@
 //! The arithmetic of a model, on all threads, by the best instructions that the CPU has.
 //!
 //! This is the only room with `unsafe` (but for mapping the file). Its doors are safe: [`Kernels`] checks shapes before
-//! it hands out work. A kernel is a type that implements `panel::Arch`; it is held to `portable` bit by bit.
+//! it hands out work. A kernel is a type that implements `arch::Arch`; it is held to `portable` bit by bit.
 
 mod arch;
 mod attention;
@@ -23,6 +23,7 @@ mod rows;
 mod step;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 use canon::Fault;
 
@@ -50,6 +51,8 @@ const ROWS_STREAMED_MAX: usize = 60;
 pub(crate) struct Kernels {
     pool: Pool,
     isa: Isa,
+    /// What attention gathers where threads share a sequence, kept from step to step.
+    gathered: Vec<f32>,
 }
 
 /// Products that go to one place, one after the other: a matrix, and what becomes of its product.
@@ -64,7 +67,7 @@ impl Kernels {
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn new(threads: usize, isa: Isa) -> Result<Self, Fault> {
-        Ok(Self { pool: Pool::new(threads)?, isa })
+        Ok(Self { pool: Pool::new(threads)?, isa, gathered: Vec::new() })
     }
 
     /// The threads.

@@ -19,7 +19,7 @@ const SPINS_MAX: u32 = 3_000;
 /// How often the caller looks whether the last task is done before it yields the CPU at each look.
 const YIELD_AFTER_SPINS: u32 = 1_000;
 /// Tasks made for each thread, so that a slow thread delays the others by little.
-const TASKS_PER_THREAD: usize = 4;
+pub(super) const TASKS_PER_THREAD: usize = 4;
 
 /// The job's number is above these bits, so that a thread can tell a new job from the one it has done.
 const NUMBER_SHIFT: u32 = 33;

@@ -1,0 +1,42 @@
+//! What attention needs of an instruction set besides [`Arch`].
+
+#![expect(unsafe_code, reason = "instruction sets that may be absent")]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use super::arch::Arch;
+use super::attention::{Bundle, Number, Sheet};
+
+/// An instruction set that attention is computed with.
+pub(super) trait Vector: Arch {
+    /// How many [`Arch::Floats`] the registers hold as sums while two or three more are at work.
+    const SUMS: usize;
+    /// Queries that are taken together over a page.
+    const QUERIES: usize;
+
+    /// The bits that both have.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn and(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+
+    /// Whether any of `a` is above its like of `b`.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn any_above(a: Self::Floats, b: Self::Floats) -> bool;
+
+    /// Has a line of memory, if it is one, brought to the CPU.
+    fn fetch(line: *const u8);
+
+    /// [`super::attention::over_page`], as a function of its own for each shape, so that the compiler has all registers
+    /// for each.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle);
+}

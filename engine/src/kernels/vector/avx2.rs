@@ -1,0 +1,47 @@
+use std::arch::x86_64::{
+    _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_and_ps, _mm256_cmp_ps, _mm256_movemask_ps, _mm256_or_ps,
+};
+
+use super::Vector;
+use crate::kernels::attention::{self, Bundle, Number, Sheet};
+use crate::kernels::avx2::{Avx2, Pair};
+
+impl Vector for Avx2 {
+    const SUMS: usize = 6;
+    const QUERIES: usize = 6;
+
+    #[inline(always)]
+    unsafe fn and(a: Pair, b: Pair) -> Pair {
+        // SAFETY: The caller's promise.
+        unsafe { Pair(_mm256_and_ps(a.0, b.0), _mm256_and_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn any_above(a: Pair, b: Pair) -> bool {
+        // SAFETY: The caller's promise.
+        unsafe {
+            let (low, high) = (_mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0), _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1));
+            _mm256_movemask_ps(_mm256_or_ps(low, high)) != 0
+        }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const u8) {
+        // SAFETY: Every CPU of this architecture has it, and it takes any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+
+    #[inline(always)]
+    unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+        // SAFETY: The caller's promise.
+        unsafe { over_page::<T, N>(sheet, bundle) }
+    }
+}
+
+/// # Safety
+/// The CPU has AVX2, FMA and F16C.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+    // SAFETY: The caller's promise.
+    unsafe { attention::over_page::<Avx2, T, N>(sheet, bundle) }
+}

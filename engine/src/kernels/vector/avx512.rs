@@ -1,0 +1,42 @@
+use std::arch::x86_64::{__m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm512_and_ps, _mm512_cmp_ps_mask};
+
+use super::Vector;
+use crate::kernels::attention::{self, Bundle, Number, Sheet};
+use crate::kernels::avx512::Avx512;
+
+impl Vector for Avx512 {
+    const SUMS: usize = 24;
+    const QUERIES: usize = 12;
+
+    #[inline(always)]
+    unsafe fn and(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: The caller's promise.
+        unsafe { _mm512_and_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn any_above(a: __m512, b: __m512) -> bool {
+        // SAFETY: The caller's promise.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) != 0 }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const u8) {
+        // SAFETY: Every CPU of this architecture has it, and it takes any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+    }
+
+    #[inline(always)]
+    unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+        // SAFETY: The caller's promise.
+        unsafe { over_page::<T, N>(sheet, bundle) }
+    }
+}
+
+/// # Safety
+/// The CPU has AVX-512.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+    // SAFETY: The caller's promise.
+    unsafe { attention::over_page::<Avx512, T, N>(sheet, bundle) }
+}
