@@ -234,11 +234,11 @@ unsafe fn integers<F: Shape, const R: usize>(
         let low_nibbles = _mm512_set1_epi8(15);
         for line in 0..lines {
             let mut packed = [_mm512_setzero_si512(); TILES];
-            for tile in 0..TILES {
+            for (tile, packed) in packed.iter_mut().enumerate() {
                 let start = tile * tiles.lines_per_tile + tiles.sections.quants;
                 let from = tiles.lines.as_ptr().add(start + group * lines + line);
                 fetch_next(tiles, from);
-                packed[tile] = _mm512_load_si512(from.cast());
+                *packed = _mm512_load_si512(from.cast());
             }
             if F::FORM.bits == 4 {
                 let (mut low, mut high) = (packed, packed);
