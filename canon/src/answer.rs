@@ -9,6 +9,8 @@ use crate::{BlockKind, Citation, Content, Event, Fault, Finish, Json, ReasoningT
 pub struct Answer {
     /// Its blocks, in the order in which they started.
     pub content: Vec<Content>,
+    /// The vectors of an [`crate::EmbedRequest`]'s texts, in their order; empty for a call for words.
+    pub vectors: Vec<Vec<f32>>,
     /// How it ended, and what it used.
     pub finish: Finish,
 }
@@ -17,6 +19,7 @@ pub struct Answer {
 #[derive(Debug, Default)]
 pub struct Fold {
     blocks: BTreeMap<u32, Block>,
+    vectors: BTreeMap<u32, Vec<f32>>,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,11 @@ impl Fold {
                 Block::ToolUse { input, .. } => input.push_str(&fragment),
                 other => return Err(misplaced("tool input", index, other)),
             },
+            Event::Vector { index, numbers } => {
+                if self.vectors.insert(index, numbers).is_some() {
+                    return Err(Fault::internal(format!("text {index} has two vectors")));
+                }
+            }
             Event::BlockStop { .. } | Event::Verbatim(_) => {}
             Event::Finish(finish) => return Ok(Some(self.finish(finish))),
         }
@@ -95,7 +103,8 @@ impl Fold {
     fn finish(&mut self, finish: Finish) -> Answer {
         let content =
             std::mem::take(&mut self.blocks).into_values().filter_map(Block::into_content).collect();
-        Answer { content, finish }
+        let vectors = std::mem::take(&mut self.vectors).into_values().collect();
+        Answer { content, vectors, finish }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::Stream;
 
-use crate::{Event, Fault, Format, Request, Usage};
+use crate::{EmbedRequest, Event, Fault, Format, Hints, Request, Usage};
 
 /// A future that can be kept behind a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,6 +33,15 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// Faults before the first event are the future's; later ones are the stream's.
     fn generate(&self, request: Arc<Request>) -> BoxFuture<'_, Result<Generation, Fault>>;
+
+    /// Begins to make vectors: one [`Event::Vector`] for each text, in their order. Dropping the future, or the events
+    /// that it yields, cancels the work.
+    ///
+    /// # Errors
+    /// As for [`Self::generate`]; a backend without embeddings has no other answer.
+    fn embed(&self, _: Arc<EmbedRequest>) -> BoxFuture<'_, Result<Generation, Fault>> {
+        Box::pin(std::future::ready(Err(Fault::unsupported("model", "what serves it makes no embeddings"))))
+    }
 }
 
 /// An answer that has begun.
@@ -123,6 +132,8 @@ pub struct Capabilities {
     pub penalties: bool,
     /// It honours a seed.
     pub seed: bool,
+    /// It makes vectors of so many numbers.
+    pub dimensions: Option<u64>,
     /// It passes bodies of this format on as they are, with what canon cannot carry.
     pub relays: Option<Format>,
     /// Hints that it makes use of.
@@ -150,8 +161,10 @@ impl HintSet {
     pub const BETAS: Self = Self(1 << 6);
     /// The end user.
     pub const USER: Self = Self(1 << 7);
+    /// What vectors are for.
+    pub const PURPOSE: Self = Self(1 << 8);
 
-    const NAMES: [(Self, &'static str); 8] = [
+    const NAMES: [(Self, &'static str); 9] = [
         (Self::CACHE, "cache-point"),
         (Self::EFFORT, "effort"),
         (Self::THINKING, "thinking-budget"),
@@ -160,6 +173,7 @@ impl HintSet {
         (Self::METADATA, "metadata"),
         (Self::BETAS, "betas"),
         (Self::USER, "user"),
+        (Self::PURPOSE, "input-type"),
     ];
 
     /// Both sets together.
@@ -188,9 +202,19 @@ impl HintSet {
     /// The hints that `request` gives.
     #[must_use]
     pub fn of(request: &Request) -> Self {
-        let hints = &request.hints;
+        let cached = if request.has_cache_point() { Self::CACHE } else { Self::default() };
+        Self::of_hints(&request.hints).with(cached)
+    }
+
+    /// The hints that `request` gives.
+    #[must_use]
+    pub fn of_embed(request: &EmbedRequest) -> Self {
+        let purpose = if request.purpose.is_some() { Self::PURPOSE } else { Self::default() };
+        Self::of_hints(&request.hints).with(purpose)
+    }
+
+    fn of_hints(hints: &Hints) -> Self {
         let given = [
-            (Self::CACHE, request.has_cache_point()),
             (Self::EFFORT, hints.effort.is_some()),
             (Self::THINKING, hints.thinking_budget.is_some_and(|tokens| tokens > 0)),
             (Self::LATENCY, hints.optimized_latency),

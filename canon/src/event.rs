@@ -58,6 +58,13 @@ pub enum Event {
         /// What the text rests on.
         citation: Citation,
     },
+    /// The vector of a text of an [`crate::EmbedRequest`]. Calls for words have none.
+    Vector {
+        /// Which text, from 0.
+        index: u32,
+        /// Its numbers, all finite.
+        numbers: Vec<f32>,
+    },
     /// A block is complete.
     BlockStop {
         /// Its number.

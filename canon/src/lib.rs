@@ -11,7 +11,9 @@
 
 mod answer;
 mod backend;
+mod call;
 mod content;
+mod embed;
 mod event;
 mod fault;
 mod json;
@@ -23,9 +25,11 @@ mod usage;
 
 pub use answer::{Answer, Fold};
 pub use backend::{Backend, BoxFuture, Capabilities, Events, Generation, HintSet, Tally};
+pub use call::Call;
 pub use content::{
     Blob, Citation, Content, Document, DocumentSource, Media, MediaKind, ReasoningText, Span, ToolOutcome,
 };
+pub use embed::{EmbedInput, EmbedRequest, Overflow, Purpose};
 pub use event::{BlockKind, Event, Finish, StopReason};
 pub use fault::{Fault, Kind, Refusal};
 pub use json::Json;

@@ -215,6 +215,12 @@ pub enum Format {
     Llama,
     /// Mistral's text body for InvokeModel.
     Mistral,
+    /// OpenAI embeddings.
+    OpenaiEmbeddings,
+    /// Amazon Titan Embeddings' body for InvokeModel.
+    TitanEmbeddings,
+    /// Cohere Embed's body for InvokeModel.
+    CohereEmbed,
 }
 
 impl Format {
@@ -230,6 +236,9 @@ impl Format {
             Self::Titan => "titan",
             Self::Llama => "llama",
             Self::Mistral => "mistral",
+            Self::OpenaiEmbeddings => "openai-embeddings",
+            Self::TitanEmbeddings => "titan-embeddings",
+            Self::CohereEmbed => "cohere-embed",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use canon::{BoxFuture, Fault, Kind, Request, Tally, Usage};
+use canon::{BoxFuture, Call, Fault, Kind, Tally, Usage};
 
 use crate::catalog::Target;
 use crate::{Arrival, Clock, IntentRecord, Journal, Outcome, Receipt, RequestId};
@@ -40,13 +40,13 @@ impl Gate {
     /// recorded.
     pub async fn admit(&self, arrival: Arrival, target: Target) -> Result<Intent, Fault> {
         let place = self.enter()?;
-        let reserved_tokens = estimate(&target.request);
+        let reserved_tokens = estimate(&target.call);
         let record = IntentRecord {
             id: arrival.id,
             arrived_ms: arrival.at_ms,
             key: target.permit.caller().key.clone(),
             model: target.entry.card.id.clone(),
-            format: target.request.verbatim.as_ref().map_or("canon", |verbatim| verbatim.format.name()),
+            format: target.call.verbatim().map_or("canon", |verbatim| verbatim.format.name()),
             reserved_tokens,
         };
         // The guard stands before the record is durable: a caller that goes away meanwhile is settled all the same.
@@ -87,9 +87,9 @@ impl Drop for Place {
     }
 }
 
-fn estimate(request: &Request) -> u64 {
-    let bytes = request.verbatim.as_ref().map_or(0, |verbatim| verbatim.body.len() as u64);
-    bytes / BYTES_PER_TOKEN + request.sampling.max_tokens.unwrap_or(ANSWER_TOKENS_DEFAULT)
+fn estimate(call: &Call) -> u64 {
+    let bytes = call.verbatim().map_or(0, |verbatim| verbatim.body.len() as u64);
+    bytes / BYTES_PER_TOKEN + call.answer_tokens_max().unwrap_or(ANSWER_TOKENS_DEFAULT)
 }
 
 /// A call that was admitted: the journal knows of it, and it will be settled whatever happens.

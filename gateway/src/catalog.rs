@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use access::Permit;
-use canon::{Backend, Fault, ModelCard, ModelId, Request};
+use canon::{Backend, Call, Fault, Modality, ModelCard, ModelId};
 
 /// The routing scopes that Bedrock puts before a model's id to name a system-defined inference profile.
 /// Source: "Supported Regions and models for inference profiles", Amazon Bedrock user guide.
@@ -61,6 +61,28 @@ pub struct Entry {
     pub deployments: Vec<Arc<Deployment>>,
 }
 
+impl Entry {
+    /// That the model makes what `call` wants.
+    ///
+    /// # Errors
+    /// [`canon::Kind::Unsupported`], with which calls to make of it instead.
+    pub(crate) fn suits(&self, call: &Call) -> Result<(), Fault> {
+        let wanted = call.wants();
+        if self.card.output.contains(&wanted) {
+            return Ok(());
+        }
+        let remedy = match wanted {
+            Modality::Embedding => "makes no embeddings; name a model whose output is EMBEDDING",
+            _ if self.card.output.contains(&Modality::Embedding) => {
+                "makes embeddings and writes no text; call it by InvokeModel with inputText or texts, or by \
+                 POST /v1/embeddings, or name a model whose output is TEXT"
+            }
+            _ => "writes no text; name a model whose output is TEXT",
+        };
+        Err(Fault::unsupported("model", format_args!("{} {remedy}", self.card.id)))
+    }
+}
+
 /// Every model that can be called.
 #[derive(Default)]
 pub struct Catalog {
@@ -108,17 +130,23 @@ impl Catalog {
         self.get(id).or_else(|| self.get(of_profile()?)).ok_or_else(Fault::unknown_model)
     }
 
+    /// Whether `name` means a model that makes embeddings: some bodies can be read only by who knows that.
+    #[must_use]
+    pub fn makes_embeddings(&self, name: &ModelId) -> bool {
+        self.find(name).is_ok_and(|entry| entry.card.output.contains(&Modality::Embedding))
+    }
+
     fn get(&self, id: &str) -> Option<&Arc<Entry>> {
         self.models.get(&ModelId::new(id))
     }
 }
 
-/// A permitted request and the model that it is for.
+/// A permitted call and the model that it is for.
 pub struct Target {
     /// Who asks, and that they may.
     pub permit: Permit,
     /// What they ask.
-    pub request: Arc<Request>,
+    pub call: Call,
     /// The model that answers.
     pub entry: Arc<Entry>,
 }

@@ -2,11 +2,32 @@
 //! name; hints are not looked at here, because ignoring them is allowed. What canon cannot carry fits only where the
 //! body itself is passed on.
 
-use canon::{Capabilities, Content, Fault, MediaKind, OutputFormat, Request};
+use canon::{Call, Capabilities, Content, EmbedRequest, Fault, MediaKind, OutputFormat, Request};
 
 /// # Errors
 /// [`canon::Kind::Unsupported`], naming the first member that `can` does not cover.
-pub(crate) fn check(request: &Request, can: &Capabilities) -> Result<(), Fault> {
+pub(crate) fn check(call: &Call, can: &Capabilities) -> Result<(), Fault> {
+    match call {
+        Call::Text(request) => text_fits(request, can),
+        Call::Embed(request) => vectors_fit(request, can),
+    }
+}
+
+/// No vector is cut to another length: what is left of one would mean something only where the model was trained for it.
+fn vectors_fit(request: &EmbedRequest, can: &Capabilities) -> Result<(), Fault> {
+    let Some(made) = can.dimensions else {
+        return Err(Fault::unsupported("model", "what serves it makes no embeddings"));
+    };
+    match request.dimensions {
+        Some(asked) if asked != made => {
+            let remedy = format!("this model's vectors have {made} numbers; ask for {made} or leave it out");
+            Err(Fault::unsupported("dimensions", remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text_fits(request: &Request, can: &Capabilities) -> Result<(), Fault> {
     if !request.verbatim.as_ref().is_some_and(|verbatim| can.relays == Some(verbatim.format)) {
         request.carried()?;
     }

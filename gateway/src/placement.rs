@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use canon::{Backend, Fault, Kind, Request};
+use canon::{Backend, Call, Fault, Kind};
 
 use crate::admission::{Failed, Intent};
 use crate::catalog::{Deployment, Entry, Target};
@@ -41,7 +41,7 @@ pub struct Rejected {
 /// # Errors
 /// [`Kind::Unsupported`] with what the request asks for that no deployment has, or [`Kind::NoCapacity`].
 pub fn place(intent: Intent) -> Result<Placement, Failed> {
-    let (candidates, mut rejected) = sort(&intent.target.entry, &intent.target.request);
+    let (candidates, mut rejected) = sort(&intent.target.entry, &intent.target.call);
     if candidates.is_empty() {
         let fault = rejected.pop().map_or_else(no_capacity, |rejected| rejected.fault);
         return Err(intent.settlement.failed(fault));
@@ -54,18 +54,18 @@ pub fn place(intent: Intent) -> Result<Placement, Failed> {
 /// # Errors
 /// As for [`place`].
 pub fn best(target: &Target) -> Result<Arc<dyn Backend>, Fault> {
-    let (candidates, mut rejected) = sort(&target.entry, &target.request);
+    let (candidates, mut rejected) = sort(&target.entry, &target.call);
     match candidates.into_iter().next() {
         Some(candidate) => Ok(Arc::clone(&candidate.deployment.backend)),
         None => Err(rejected.pop().map_or_else(no_capacity, |rejected| rejected.fault)),
     }
 }
 
-fn sort(entry: &Entry, request: &Request) -> (Vec<Candidate>, Vec<Rejected>) {
+fn sort(entry: &Entry, call: &Call) -> (Vec<Candidate>, Vec<Rejected>) {
     let mut candidates = Vec::new();
     let mut rejected = Vec::new();
     for deployment in &entry.deployments {
-        match needs::check(request, deployment.backend.capabilities()) {
+        match needs::check(call, deployment.backend.capabilities()) {
             Ok(()) => candidates.push(Candidate {
                 outstanding_tokens: deployment.load.tokens(),
                 deployment: Arc::clone(deployment),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use canon::{Event, Fault, Generation, Kind, Request, Tally};
+use canon::{Call, Event, Fault, Generation, Kind, Tally};
 use futures_util::StreamExt as _;
 
 use crate::admission::{Failed, Settlement};
@@ -28,7 +28,7 @@ pub(crate) async fn start(placement: Placement) -> Result<Running, Failed> {
     for candidate in candidates {
         let deployment = candidate.deployment;
         let held = deployment.load.hold(intent.reserved_tokens);
-        match begin(&deployment, &intent.target.request, &mut settlement).await {
+        match begin(&deployment, &intent.target.call, &mut settlement).await {
             Ok((first, rest)) => return Ok(Running { first, rest, held, settlement }),
             Err(fault) if fault.kind().is_candidates() => {
                 tracing::warn!(deployment = %deployment.name, code = fault.kind().code(), %fault,
@@ -44,12 +44,15 @@ pub(crate) async fn start(placement: Placement) -> Result<Running, Failed> {
 /// The first event of an answer, and the rest of it.
 async fn begin(
     deployment: &Deployment,
-    request: &Arc<Request>,
+    call: &Call,
     settlement: &mut Settlement,
 ) -> Result<(Event, Generation), Fault> {
     // Until the backend has its own tally, nothing is used.
     settlement.runs_on(&deployment.name, Arc::new(Tally::default()));
-    let mut generation = deployment.backend.generate(Arc::clone(request)).await?;
+    let mut generation = match call {
+        Call::Text(request) => deployment.backend.generate(Arc::clone(request)).await?,
+        Call::Embed(request) => deployment.backend.embed(Arc::clone(request)).await?,
+    };
     settlement.runs_on(&deployment.name, Arc::clone(&generation.tally));
     match generation.events.next().await {
         Some(first) => Ok((first?, generation)),

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use access::{Action, Presented};
-use canon::{Fault, HintSet, ModelCard, ModelId, Request};
+use canon::{Call, Fault, HintSet, ModelCard, ModelId, Request};
 
 use crate::admission::{Failed, Gate};
-use crate::catalog::Target;
+use crate::catalog::{Catalog, Target};
 use crate::{Clock, Directory, Entropy, Journal, Metered, RequestId, Snapshot, placement, run};
 
 /// A call that has come, and nothing more.
@@ -57,7 +57,8 @@ impl Gateway {
         Arrival { id: RequestId::from_random(random), at_ms: self.clock.now_ms() }
     }
 
-    /// The life of a call. `decode` turns its bytes into a request; it runs only for callers who proved who they are.
+    /// The life of a call. `decode` turns its bytes into one; it runs only for callers who proved who they are, and may
+    /// look up what kind of model it names, for bodies that mean the one or the other by that.
     ///
     /// # Errors
     /// The fault of the first stage that cannot pass the call on. From admission on, it is on record before it is
@@ -69,15 +70,13 @@ impl Gateway {
         decode: D,
     ) -> Result<Served, Fault>
     where
-        D: FnOnce() -> Result<Request, Fault>,
+        D: FnOnce(&Catalog) -> Result<Call, Fault>,
     {
         let snapshot = self.directory.current();
         let caller = access::authenticate(presented, &snapshot.keys, arrival.at_ms)?;
-        let mut request = decode()?;
-        request.caller = Some(caller.key.as_str().into());
-        let request = Arc::new(request);
-        let target = permitted(&snapshot, caller, invoke(&request), request)?;
-        let model = target.request.model.clone();
+        let call = decode(&snapshot.catalog)?.from(caller.key.as_str());
+        let target = permitted(&snapshot, caller, invoke(&call), call)?;
+        let model = target.call.model().clone();
         let intent = self.gate.admit(arrival, target).await?;
         let placement = on_record(placement::place(intent)).await?;
         let running = on_record(run::start(placement).await).await?;
@@ -96,9 +95,10 @@ impl Gateway {
         let snapshot = self.directory.current();
         let caller = access::authenticate(presented, &snapshot.keys, arrival.at_ms)?;
         let request = Arc::new(decode()?);
-        let target = permitted(&snapshot, caller, Action::CountTokens, request)?;
+        let call = Call::Text(Arc::clone(&request));
+        let target = permitted(&snapshot, caller, Action::CountTokens, call)?;
         let backend = placement::best(&target)?;
-        backend.count(&target.request).await
+        backend.count(&request).await
     }
 
     /// The models that the caller may know of, by id.
@@ -140,8 +140,8 @@ impl Gateway {
     }
 }
 
-fn invoke(request: &Request) -> Action {
-    if request.stream { Action::InvokeModelWithResponseStream } else { Action::InvokeModel }
+fn invoke(call: &Call) -> Action {
+    if call.stream() { Action::InvokeModelWithResponseStream } else { Action::InvokeModel }
 }
 
 /// Resolves the model first and asks for permission on what it resolved to, so that an alias opens no side door.
@@ -149,11 +149,12 @@ fn permitted(
     snapshot: &Snapshot,
     caller: access::Caller,
     action: Action,
-    request: Arc<Request>,
+    call: Call,
 ) -> Result<Target, Fault> {
-    let entry = Arc::clone(snapshot.catalog.find(&request.model)?);
+    let entry = Arc::clone(snapshot.catalog.find(call.model())?);
     let permit = access::authorise(caller, action, Some(&entry.card.id))?;
-    Ok(Target { permit, request, entry })
+    entry.suits(&call)?;
+    Ok(Target { permit, call, entry })
 }
 
 async fn on_record<T>(stage: Result<T, Failed>) -> Result<T, Fault> {

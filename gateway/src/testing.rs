@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use access::{Key, Keyring, Minted, Presented};
 use canon::{
-    Backend, BlockKind, BoxFuture, Capabilities, Content, Event, Fault, Finish, Generation, Kind, Message,
-    ModelCard, ModelId, Request, Role, StopReason, Tally, Usage,
+    Backend, BlockKind, BoxFuture, Call, Capabilities, Content, Event, Fault, Finish, Generation, Kind,
+    Message, ModelCard, ModelId, Request, Role, StopReason, Tally, Usage,
 };
 use futures_core::Stream;
 
@@ -231,10 +231,10 @@ impl World {
         Self { gateway, book, backends, loads, bearer: format!("Bearer {token}") }
     }
 
-    pub(crate) async fn serve(&self, request: Request) -> Result<Served, Fault> {
+    pub(crate) async fn serve(&self, call: impl Into<Call>) -> Result<Served, Fault> {
         let headers = [("authorization", self.bearer.as_bytes())];
         let presented = Presented { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
-        self.gateway.serve(self.gateway.arrive(), &presented, || Ok(request)).await
+        self.gateway.serve(self.gateway.arrive(), &presented, |_| Ok(call.into())).await
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use access::Presented;
 use bytes::Bytes;
-use canon::{Fault, Kind, ModelId, Request};
+use canon::{Call as Asked, Fault, Kind, ModelId, Request};
+use gateway::catalog::Catalog;
 use gateway::{Arrival, Gateway, Served};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use hyper::service::service_fn;
@@ -97,24 +98,28 @@ impl Edge {
         let presented = intake.presented(&headers);
         match operation {
             Some(Operation::Model { model, style: Style::Converse, stream }) => {
-                let decode = || wire::converse::decode(model.as_str(), stream, &intake.body);
+                let decode = |_: &_| wire::converse::decode(model.as_str(), stream, &intake.body);
                 self.exchange(call, &presented, decode).await
             }
             Some(Operation::Model { model, style: Style::Invoke, stream }) => {
-                let decode = || {
+                let decode = |catalog: &Catalog| {
                     let said = wire::invoke::Headers::read(stream, |name| intake.header(name));
-                    wire::invoke::decode(model.as_str(), stream, &said, &intake.body)
+                    let model = (model.as_str(), catalog.makes_embeddings(&model));
+                    wire::invoke::decode_any(model, stream, &said, &intake.body)
                 };
                 self.exchange(call, &presented, decode).await
             }
             Some(Operation::ChatCompletions) => {
-                self.exchange(call, &presented, || wire::openai::chat::decode(&intake.body)).await
+                self.exchange(call, &presented, |_: &_| wire::openai::chat::decode(&intake.body)).await
             }
             Some(Operation::Responses) => {
-                self.exchange(call, &presented, || wire::openai::responses::decode(&intake.body)).await
+                self.exchange(call, &presented, |_: &_| wire::openai::responses::decode(&intake.body)).await
+            }
+            Some(Operation::Embeddings) => {
+                self.exchange(call, &presented, |_: &_| wire::openai::embeddings::decode(&intake.body)).await
             }
             Some(Operation::Messages) => {
-                self.exchange(call, &presented, || wire::anthropic::decode(&intake.body)).await
+                self.exchange(call, &presented, |_: &_| wire::anthropic::decode(&intake.body)).await
             }
             Some(Operation::CountTokens { model }) => {
                 let decode = || wire::count::decode(model.as_str(), &intake.body);
@@ -146,15 +151,16 @@ impl Edge {
     }
 
     /// A call of a model: decode, serve, encode.
-    async fn exchange<D>(&self, call: &Call, presented: &Presented<'_>, decode: D) -> Answered
+    async fn exchange<D, R>(&self, call: &Call, presented: &Presented<'_>, decode: D) -> Answered
     where
-        D: FnOnce() -> Result<Exchange, Fault>,
+        D: FnOnce(&Catalog) -> Result<Exchange<R>, Fault>,
+        R: Into<Asked>,
     {
         let mut encoder = None;
         let mut stream = false;
-        let decode = || -> Result<Request, Fault> {
-            let exchange = decode()?;
-            stream = exchange.request.stream;
+        let decode = |catalog: &Catalog| -> Result<Asked, Fault> {
+            let exchange = decode(catalog)?.into_call();
+            stream = exchange.request.stream();
             encoder = Some(exchange.encoder);
             Ok(exchange.request)
         };

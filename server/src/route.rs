@@ -27,6 +27,8 @@ pub(crate) enum Operation {
     ChatCompletions,
     /// OpenAI responses.
     Responses,
+    /// OpenAI embeddings.
+    Embeddings,
     /// Anthropic messages.
     Messages,
     /// Anthropic token counting.
@@ -53,6 +55,7 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
         ("GET" | "HEAD", [.., "readyz"]) => Some(Operation::Ready),
         ("POST", [.., "v1", "chat", "completions"]) => Some(Operation::ChatCompletions),
         ("POST", [.., "v1", "responses"]) => Some(Operation::Responses),
+        ("POST", [.., "v1", "embeddings"]) => Some(Operation::Embeddings),
         ("POST", [.., "v1", "messages"]) => Some(Operation::Messages),
         ("POST", [.., "v1", "messages", "count_tokens"]) => Some(Operation::MessagesCount),
         ("GET", [.., "v1", "models"]) => Some(Operation::Models),

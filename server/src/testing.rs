@@ -27,6 +27,8 @@ pub(crate) use model::{Feed, PROMPT_TOKENS, Scripted, text};
 
 /// The model that is served.
 pub(crate) const MODEL: &str = "acme.tiny-v1:0";
+/// The model that makes embeddings. It plays the same scripts.
+pub(crate) const EMBEDDER: &str = "acme.vectors-v1:0";
 /// Longer than anything here takes, and short enough to wait for when it hangs.
 pub(crate) const HANG: Duration = Duration::from_secs(20);
 
@@ -87,10 +89,14 @@ impl World {
         let api_key = dir.credentials().unwrap().unwrap().api_key;
 
         let (model, load) = (Arc::new(Scripted::default()), Arc::new(Load::default()));
-        let deployment =
-            Deployment { name: "scripted".into(), backend: Arc::clone(&model) as _, load: Arc::clone(&load) };
         let mut catalog = Catalog::default();
-        catalog.add(card(MODEL), deployment);
+        for (id, makes) in [(MODEL, Modality::Text), (EMBEDDER, Modality::Embedding)] {
+            let backend = Arc::clone(&model) as _;
+            catalog.add(
+                card(id, makes),
+                Deployment { name: "scripted".into(), backend, load: Arc::clone(&load) },
+            );
+        }
         let directory = Arc::new(Current::default());
         directory.set_catalog(catalog);
         directory.set_keys(store.records().keyring().unwrap());
@@ -191,13 +197,13 @@ pub(crate) fn new_key(records: &Records, name: &str, models: &str) -> String {
     String::from_utf8(minted.api_key.expose().to_vec()).unwrap()
 }
 
-fn card(id: &str) -> ModelCard {
+fn card(id: &str, makes: Modality) -> ModelCard {
     ModelCard {
         id: ModelId::new(id),
         name: "Tiny".into(),
         provider: "Acme".into(),
         input: vec![Modality::Text],
-        output: vec![Modality::Text],
+        output: vec![makes],
         context_tokens_max: Some(64),
         since_ms: 0,
     }

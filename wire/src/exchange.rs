@@ -1,14 +1,22 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use canon::{Answer, Event, Fault, Finish, ModelId, Request, Usage};
+use canon::{Answer, Call, Event, Fault, Finish, ModelId, Request, Usage};
 
 /// A decoded request, and what will encode its answer in the manner that the request asked for.
-pub struct Exchange {
+pub struct Exchange<R = Request> {
     /// What the caller asks.
-    pub request: Request,
+    pub request: R,
     /// How to say the answer.
     pub encoder: Box<dyn Encoder>,
+}
+
+impl<R: Into<Call>> Exchange<R> {
+    /// The same, for whoever takes calls of both kinds.
+    #[must_use]
+    pub fn into_call(self) -> Exchange<Call> {
+        Exchange { request: self.request.into(), encoder: self.encoder }
+    }
 }
 
 /// What every answer says about itself.

@@ -10,7 +10,10 @@
 //! |---|---|
 //! | `anthropic_version` | Anthropic Messages |
 //! | `schemaVersion` or `inferenceConfig` | Amazon Nova |
-//! | `inputText` | Amazon Titan Text |
+//! | `texts` or `input_type` | Cohere Embed |
+//! | `inputText`, and `textGenerationConfig` | Amazon Titan Text |
+//! | `inputText`, and `dimensions`, `normalize` or `embeddingTypes` | Amazon Titan Embeddings |
+//! | `inputText` alone | what the model makes: Titan Embeddings of a model that makes vectors, else Titan Text |
 //! | `prompt`, and `max_gen_len` or `images` | Meta Llama |
 //! | `prompt`, and `max_tokens`, `stop` or `top_k` | Mistral's text completion |
 //! | `prompt` alone | Mistral's if the model's name says `mistral`, else Llama's |
@@ -20,18 +23,20 @@
 //! | `messages`, and a model whose name says `anthropic` or `claude` | Anthropic Messages |
 //! | `messages` | OpenAI chat, also for `max_tokens` with contents that are strings |
 //!
-//! Everything else is refused. Embeddings, images and Mistral's variant of chat (which differs from OpenAI's in the
+//! Everything else is refused. Images and Mistral's variant of chat (which differs from OpenAI's in the
 //! name of one member of its answer) have no format here yet.
 
 mod chunked;
+mod cohere_embed;
 mod headers;
 mod llama;
 mod mistral;
 mod prompt;
 mod titan;
+mod titan_embeddings;
 
 use bytes::Bytes;
-use canon::{Fault, Request};
+use canon::{Call, EmbedRequest, Fault, Request};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -48,16 +53,62 @@ pub use headers::Headers;
 /// # Errors
 /// [`canon::Kind::Malformed`] and [`canon::Kind::Unsupported`], which name the member or the header.
 pub fn decode(model: &str, stream: bool, headers: &Headers<'_>, body: &Bytes) -> Result<Exchange, Fault> {
+    of_words(Words::of(model, false, body)?, (model, stream), headers, body)
+}
+
+/// Reads the body of `InvokeModel`, or of its stream when `stream`, as a call of `model`, of which the caller knows
+/// whether it makes embeddings.
+///
+/// # Errors
+/// As for [`decode`].
+pub fn decode_any(
+    (model, makes_embeddings): (&str, bool),
+    stream: bool,
+    headers: &Headers<'_>,
+    body: &Bytes,
+) -> Result<Exchange<Call>, Fault> {
+    let words = Words::of(model, makes_embeddings, body)?;
+    if stream && matches!(words, Words::CohereEmbed | Words::TitanEmbeddings) {
+        return Err(Fault::unsupported(
+            "InvokeModelWithResponseStream",
+            "embeddings come whole; use InvokeModel",
+        ));
+    }
+    match words {
+        Words::CohereEmbed => whole(cohere_embed::decode(model, body)?, headers),
+        Words::TitanEmbeddings => whole(titan_embeddings::decode(model, body)?, headers),
+        words => of_words(words, (model, stream), headers, body).map(Exchange::into_call),
+    }
+}
+
+fn whole<N: Native + 'static>(
+    (mut request, native): (EmbedRequest, N),
+    headers: &Headers<'_>,
+) -> Result<Exchange<Call>, Fault> {
     let echo = headers.check()?;
-    let mut exchange = match Words::of(model, body)? {
+    headers.apply(&mut request.hints)?;
+    Ok(Exchange { request, encoder: Box::new(Chunked::new(native, echo)) as Box<dyn Encoder> }.into_call())
+}
+
+fn of_words(
+    words: Words,
+    (model, stream): (&str, bool),
+    headers: &Headers<'_>,
+    body: &Bytes,
+) -> Result<Exchange, Fault> {
+    let echo = headers.check()?;
+    let mut exchange = match words {
         Words::Anthropic => chunked(anthropic::decode_for(model, stream, body)?, echo),
         Words::Nova => chunked(nova::decode(model, stream, body)?, echo),
         Words::Titan => chunked(titan::decode(model, stream, body)?, echo),
         Words::Llama => chunked(llama::decode(model, stream, body)?, echo),
         Words::Mistral => chunked(mistral::decode(model, stream, body)?, echo),
         Words::OpenaiChat => chunked(openai::chat::decode_for(model, stream, body)?, echo),
+        Words::CohereEmbed | Words::TitanEmbeddings => {
+            return Err(Fault::unsupported("", "The body asks for embeddings, which have no place here."));
+        }
     };
-    headers.apply(&mut exchange.request)?;
+    headers.apply(&mut exchange.request.hints)?;
     Ok(exchange)
 }
 
@@ -74,6 +125,8 @@ enum Words {
     Llama,
     Mistral,
     OpenaiChat,
+    CohereEmbed,
+    TitanEmbeddings,
 }
 
 /// The members that tell the formats apart. A member that is null is absent.
@@ -86,6 +139,14 @@ struct Signs<'a> {
     inference_config: Option<IgnoredAny>,
     #[serde(rename = "inputText")]
     input_text: Option<IgnoredAny>,
+    #[serde(rename = "textGenerationConfig")]
+    text_generation_config: Option<IgnoredAny>,
+    dimensions: Option<IgnoredAny>,
+    normalize: Option<IgnoredAny>,
+    #[serde(rename = "embeddingTypes")]
+    embedding_types: Option<IgnoredAny>,
+    texts: Option<IgnoredAny>,
+    input_type: Option<IgnoredAny>,
     prompt: Option<IgnoredAny>,
     max_gen_len: Option<IgnoredAny>,
     images: Option<IgnoredAny>,
@@ -104,14 +165,16 @@ struct Signs<'a> {
 }
 
 impl Words {
-    fn of(model: &str, body: &[u8]) -> Result<Self, Fault> {
+    fn of(model: &str, makes_embeddings: bool, body: &[u8]) -> Result<Self, Fault> {
         let signs: Signs<'_> = json::decode(body)?;
         if signs.anthropic_version.is_some() {
             Ok(Self::Anthropic)
         } else if signs.schema_version.is_some() || signs.inference_config.is_some() {
             Ok(Self::Nova)
+        } else if signs.texts.is_some() || signs.input_type.is_some() {
+            Ok(Self::CohereEmbed)
         } else if signs.input_text.is_some() {
-            Ok(Self::Titan)
+            Ok(Self::of_input_text(makes_embeddings, &signs))
         } else if signs.prompt.is_some() {
             Ok(Self::of_prompt(model, &signs))
         } else if let Some(messages) = signs.messages {
@@ -119,8 +182,19 @@ impl Words {
         } else {
             Err(Fault::malformed(
                 "",
-                "The body is in no format that is known here: it has neither messages nor a prompt nor inputText.",
+                "The body is in no format that is known here: it has no messages, prompt, inputText or texts.",
             ))
+        }
+    }
+
+    fn of_input_text(makes_embeddings: bool, signs: &Signs<'_>) -> Self {
+        let of_embeddings = [&signs.dimensions, &signs.normalize, &signs.embedding_types];
+        if signs.text_generation_config.is_some() {
+            Self::Titan
+        } else if makes_embeddings || of_embeddings.into_iter().any(Option::is_some) {
+            Self::TitanEmbeddings
+        } else {
+            Self::Titan
         }
     }
 

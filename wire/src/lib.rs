@@ -22,6 +22,7 @@ mod object;
 pub mod openai;
 mod sse;
 mod time;
+mod vectors;
 
 pub use exchange::{AnswerHead, Encoder, Exchange, Reply, ReplyHead};
 pub use sse::{Frame, Frames, Overlong};

@@ -36,6 +36,23 @@ pub(crate) trait Native: Send {
     fn fault(&mut self, fault: &Fault, sink: &mut impl Sink);
 }
 
+/// A format whose answers always come whole, by the function that makes their body.
+pub(crate) struct Whole<F>(pub(crate) F);
+
+impl<F: FnMut(&AnswerHead, &Answer) -> Vec<u8> + Send> Native for Whole<F> {
+    fn whole(&mut self, head: &AnswerHead, answer: &Answer, _: Duration) -> Vec<u8> {
+        (self.0)(head, answer)
+    }
+
+    fn begin(&mut self, _: &AnswerHead, _: &mut impl Sink) {}
+
+    fn event(&mut self, _: &Event, _: &mut impl Sink) {}
+
+    fn finish(&mut self, _: &Finish, _: Duration, _: &mut impl Sink) {}
+
+    fn fault(&mut self, _: &Fault, _: &mut impl Sink) {}
+}
+
 /// Where a format's documents go.
 pub(crate) trait Sink {
     /// The next document. `event` is its name, where the format names its events.

@@ -1,6 +1,7 @@
-//! OpenAI's formats: Chat Completions, Responses, and the list of models.
+//! OpenAI's formats: Chat Completions, Responses, Embeddings, and the list of models.
 
 pub mod chat;
+pub mod embeddings;
 mod models;
 pub mod responses;
 mod usage;

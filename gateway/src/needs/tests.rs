@@ -1,4 +1,6 @@
-use canon::{Capabilities, Content, Fault, Format, Json, Kind, OutputFormat, Tool, ToolOutcome, Verbatim};
+use canon::{
+    Call, Capabilities, Content, Fault, Format, Json, Kind, OutputFormat, Tool, ToolOutcome, Verbatim,
+};
 
 use super::check;
 use crate::testing::hello;
@@ -6,7 +8,7 @@ use crate::testing::hello;
 fn refused(change: impl FnOnce(&mut canon::Request), can: &Capabilities) -> Option<String> {
     let mut request = hello();
     change(&mut request);
-    match check(&request, can).err()?.kind() {
+    match check(&Call::from(request), can).err()?.kind() {
         Kind::Unsupported { field } => Some(field.clone()),
         other => panic!("{other:?}"),
     }

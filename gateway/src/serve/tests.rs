@@ -103,7 +103,7 @@ async fn nothing_is_decoded_for_a_stranger_and_nothing_is_recorded() {
     let world = World::new([Scripted::saying(&["never"])]);
     let presented = Presented { method: "POST", path: "/", query: "", headers: &[], body: b"" };
     let arrival = world.gateway.arrive();
-    let fault = world.gateway.serve(arrival, &presented, || panic!("decoded")).await.err().unwrap();
+    let fault = world.gateway.serve(arrival, &presented, |_| panic!("decoded")).await.err().unwrap();
     assert!(matches!(fault.kind(), Kind::Unauthenticated(_)));
     assert!(world.book.intents.lock().unwrap().is_empty());
 }

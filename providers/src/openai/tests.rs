@@ -208,7 +208,7 @@ async fn outcome(backend: &OpenAi, request: Request) -> Result<Answer, Fault> {
 
 fn hello() -> Answer {
     let finish = Finish::new(StopReason::EndTurn, Usage::plain(11, 2));
-    Answer { content: vec![Content::Text("hello".into())], finish }
+    Answer { content: vec![Content::Text("hello".into())], vectors: Vec::new(), finish }
 }
 
 /// Waits until `is` holds; the test fails if it takes longer than ten seconds.

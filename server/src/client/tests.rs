@@ -74,7 +74,14 @@ async fn an_answer_is_read_as_it_is_made() {
     while let Some(event) = answering.next().await.unwrap() {
         answer = fold.push(event).unwrap();
     }
-    assert_eq!(answer, Some(Answer { content: vec![Content::Text("Hi there".into())], finish: finish() }));
+    assert_eq!(
+        answer,
+        Some(Answer {
+            content: vec![Content::Text("Hi there".into())],
+            vectors: Vec::new(),
+            finish: finish()
+        })
+    );
     let head = asked.await.unwrap();
     assert!(head.starts_with("post /model/a.b-v1%3a0/converse-stream http/1.1\r\n"), "{head}");
     assert!(head.contains("authorization: bearer absktest\r\n"), "{head}");

@@ -18,7 +18,7 @@ const NO_MODEL: &str = "acme.none-v1:0";
 
 /// The call of `row` that goes well.
 fn good(world: &World, row: &Row) -> Call {
-    shape(row, world.call(row.method, &row.path.replace("{model}", MODEL)), MODEL)
+    shape(row, world.call(row.method, &row.path.replace("{model}", row.model)), row.model)
 }
 
 /// `call` with the headers and the body of `row`.

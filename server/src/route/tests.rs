@@ -29,6 +29,8 @@ fn any_prefix_is_allowed() {
     check("GET", "/bedrock/foundation-models", Some(Operation::ListFoundationModels));
     check("POST", "/openai/v1/chat/completions", Some(Operation::ChatCompletions));
     check("POST", "/v1/chat/completions", Some(Operation::ChatCompletions));
+    check("POST", "/openai/v1/embeddings", Some(Operation::Embeddings));
+    check("POST", "/v1/embeddings", Some(Operation::Embeddings));
     check("POST", "/anthropic/v1/messages", Some(Operation::Messages));
     check("POST", "/x/v1/messages/count_tokens", Some(Operation::MessagesCount));
     check("GET", "/x/v1/models/m", Some(Operation::OneModel { model: ModelId::new("m") }));

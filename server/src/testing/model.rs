@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use canon::{
-    Backend, BlockKind, BoxFuture, Capabilities, Content, Event, Fault, Finish, Generation, HintSet, Request,
-    StopReason, Tally, Usage,
+    Backend, BlockKind, BoxFuture, Capabilities, Content, EmbedRequest, Event, Fault, Finish, Generation,
+    HintSet, Request, StopReason, Tally, Usage,
 };
 use futures_util::Stream;
 use tokio::sync::mpsc;
@@ -20,12 +20,22 @@ pub(crate) const PROMPT_TOKENS: u64 = 5;
 pub(crate) type Feed = mpsc::Sender<Result<Event, Fault>>;
 type Fed = mpsc::Receiver<Result<Event, Fault>>;
 
+/// What every vector is.
+pub(crate) const VECTOR: [f32; 3] = [0.5, -0.25, 1.0];
+
 /// Plays what was queued for the next call. Where nothing was, it says as many words as the prompt's number asks for,
-/// or else two; each is a token.
-#[derive(Default)]
+/// or else two; each is a token. Asked for vectors, it makes one for each text.
 pub(crate) struct Scripted {
     can: Capabilities,
     queued: Mutex<VecDeque<Fed>>,
+}
+
+impl Default for Scripted {
+    fn default() -> Self {
+        let dimensions = Some(VECTOR.len() as u64);
+        let can = Capabilities { dimensions, hints: HintSet::PURPOSE, ..Capabilities::default() };
+        Self { can, queued: Mutex::default() }
+    }
 }
 
 impl Scripted {
@@ -87,12 +97,34 @@ impl Backend for Scripted {
 
     fn generate(&self, request: Arc<Request>) -> BoxFuture<'_, Result<Generation, Fault>> {
         let fed = self.queued.lock().unwrap().pop_front().unwrap_or_else(|| improvise(&request));
+        self.play_fed(fed, HintSet::of(&request))
+    }
+
+    fn embed(&self, request: Arc<EmbedRequest>) -> BoxFuture<'_, Result<Generation, Fault>> {
+        let fed = self.queued.lock().unwrap().pop_front().unwrap_or_else(|| vectors(request.inputs.len()));
+        self.play_fed(fed, HintSet::of_embed(&request))
+    }
+}
+
+impl Scripted {
+    fn play_fed(&self, fed: Fed, hints: HintSet) -> BoxFuture<'_, Result<Generation, Fault>> {
         let tally = Arc::new(Tally::default());
         tally.set_input(PROMPT_TOKENS);
         let events = Box::pin(Playing { fed, tally: Arc::clone(&tally) });
-        let ignored = HintSet::of(&request).without(self.can.hints);
+        let ignored = hints.without(self.can.hints);
         Box::pin(std::future::ready(Ok(Generation { events, tally, relayed: false, ignored })))
     }
+}
+
+/// A vector for each of so many texts.
+fn vectors(texts: usize) -> Fed {
+    let (feed, fed) = mpsc::channel(texts + 1);
+    for index in 0..u32::try_from(texts).unwrap() {
+        feed.try_send(Ok(Event::Vector { index, numbers: VECTOR.to_vec() })).unwrap();
+    }
+    let finish = Finish::new(StopReason::EndTurn, Usage::plain(PROMPT_TOKENS, 0));
+    feed.try_send(Ok(Event::Finish(finish))).unwrap();
+    fed
 }
 
 struct Playing {

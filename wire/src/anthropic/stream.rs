@@ -178,7 +178,7 @@ impl Native for Messages {
                 self.delta(*index, Delta::Citation { citation: Place::of(citation) }, sink);
             }
             Event::BlockStop { index } => self.stop(*index, sink),
-            Event::Verbatim(_) | Event::Finish(_) => {}
+            Event::Vector { .. } | Event::Verbatim(_) | Event::Finish(_) => {}
         }
     }
 

@@ -273,7 +273,7 @@ fn a_whole_answer_is_a_messages_object() {
     let content = vec![Content::Text("hello".into())];
     let mut finish = Finish::new(StopReason::StopSequence, Usage::plain(4, 5));
     finish.stop_sequence = Some("END".into());
-    let reply = encoder.whole(&head(), &Answer { content, finish }, Duration::ZERO);
+    let reply = encoder.whole(&head(), &Answer { content, vectors: Vec::new(), finish }, Duration::ZERO);
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(
         body,

@@ -54,6 +54,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Answer, Fault> {
         ..Finish::new(from_reason(response.stop_reason)?, from_usage(&response.usage))
     };
     Ok(Answer {
+        vectors: Vec::new(),
         content: response.output.message.content.into_iter().map(content::from_block).collect(),
         finish,
     })

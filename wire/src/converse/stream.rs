@@ -71,6 +71,7 @@ impl<'a> Said<'a> {
             }
             Event::BlockStart { kind: BlockKind::Text | BlockKind::Reasoning, .. }
             | Event::Verbatim(_)
+            | Event::Vector { .. }
             | Event::Finish(_) => return None,
             Event::Text { index, text } => (index, shape::Delta::Text(Text::of(text))),
             Event::Reasoning { index, text } => {

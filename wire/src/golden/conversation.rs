@@ -154,7 +154,7 @@ pub(crate) fn answer(parts: &[Part]) -> Answer {
     }
     let usage =
         Usage { input: 100, cache_read: 40, cache_write_5m: 20, cache_write_1h: 3, output: 25, reasoning: 0 };
-    Answer { content, finish: Finish::new(reason, usage) }
+    Answer { content, vectors: Vec::new(), finish: Finish::new(reason, usage) }
 }
 
 /// The same answer step by step, its texts and inputs in two pieces.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use canon::{Fault, Request, Tier};
+use canon::{Fault, Hints, Tier};
 
 /// What `InvokeModel` says in headers, because the body belongs to the model.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,8 +78,7 @@ impl<'a> Headers<'a> {
     }
 
     /// Adds the hints that stand in headers. A header wins over the body.
-    pub(super) fn apply(&self, request: &mut Request) -> Result<(), Fault> {
-        let hints = &mut request.hints;
+    pub(super) fn apply(&self, hints: &mut Hints) -> Result<(), Fault> {
         hints.optimized_latency |= self.performance_latency == Some("optimized");
         hints.tier = match self.service_tier {
             Some("priority") => Some(Tier::Priority),

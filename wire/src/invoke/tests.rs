@@ -1,3 +1,5 @@
+mod embeddings;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -68,7 +70,7 @@ fn the_body_says_whose_words_it_is_in() {
         ("us.anthropic.claude-x", format!(r#"{{{typed},"max_tokens":1}}"#), Words::Anthropic),
         ("us.anthropic.claude-x", format!(r#"{{{typed},"model":"a","max_tokens":1}}"#), Words::OpenaiChat),
     ] {
-        assert_eq!(Words::of(model, body.as_bytes()).expect("known"), words, "{body}");
+        assert_eq!(Words::of(model, false, body.as_bytes()).expect("known"), words, "{body}");
     }
     for body in ["{}", r#"{"inputText":null}"#, "[]", "", "{"] {
         assert_eq!(fault(body).kind().code(), "malformed", "{body}");

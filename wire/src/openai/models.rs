@@ -32,10 +32,13 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The answer to `GET /v1/models`: those that write text.
+/// The answer to `GET /v1/models`: those that write text or make embeddings, as OpenAI's own list has both.
 #[must_use]
 pub fn models(cards: &[ModelCard]) -> Reply {
-    let data = cards.iter().filter(|card| card.output.contains(&Modality::Text)).map(Model::of).collect();
+    let served = |card: &&ModelCard| {
+        [Modality::Text, Modality::Embedding].iter().any(|made| card.output.contains(made))
+    };
+    let data = cards.iter().filter(served).map(Model::of).collect();
     Reply::json(200, crate::json::encode(&List { object: "list", data }))
 }
 

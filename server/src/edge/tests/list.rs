@@ -6,19 +6,23 @@ use http::Method;
 use wire::fault::Surface;
 
 use crate::route::{self, Operation, Style};
-use crate::testing::MODEL;
+use crate::testing::{EMBEDDER, MODEL};
 
 /// An operation, and all that a test needs to call it well and badly. `{model}` stands for a model's id.
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) method: &'static str,
     pub(super) path: &'static str,
+    /// The model that is called.
+    pub(super) model: &'static str,
     pub(super) headers: &'static [(&'static str, &'static str)],
     pub(super) body: &'static str,
     pub(super) surface: Surface,
     /// Where a good answer says `expected`.
     pub(super) says: Says,
     pub(super) expected: &'static str,
+    /// The tokens that the model says for it, where it is run.
+    pub(super) output_tokens: u64,
     /// What answers it.
     pub(super) by: By,
     /// How it can be malformed.
@@ -77,6 +81,9 @@ const MESSAGES_STREAM: &str =
     r#"{"model":"{model}","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stream":true}"#;
 const MESSAGES_COUNT: &str = r#"{"model":"{model}","messages":[{"role":"user","content":"hi"}]}"#;
 const COUNT: &str = r#"{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"hi"}]}]}}}"#;
+const TITAN: &str = r#"{"inputText":"hi"}"#;
+const COHERE: &str = r#"{"texts":["hi"],"input_type":"search_query"}"#;
+const EMBEDDINGS: &str = r#"{"model":"{model}","input":"hi"}"#;
 const VERSION: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
 
 /// A call of Bedrock's runtime that the model answers, for the others to differ from.
@@ -84,20 +91,26 @@ const POST: Row = Row {
     name: "",
     method: "POST",
     path: "",
+    model: MODEL,
     headers: &[],
     body: CONVERSE,
     surface: Surface::Bedrock,
     says: Says::Plain,
     expected: "hello there",
+    output_tokens: 2,
     by: By::Model,
     malformed: Malformed::Body,
 };
 /// A look at what is known.
 const GET: Row =
     Row { method: "GET", body: "", expected: MODEL, by: By::Knowledge, malformed: Malformed::Never, ..POST };
+/// A call of Bedrock's runtime for embeddings.
+const EMBED: Row =
+    Row { path: "/model/{model}/invoke", model: EMBEDDER, expected: VECTOR, output_tokens: 0, ..POST };
+const VECTOR: &str = "[0.5,-0.25,1.0]";
 const EXCEPTION: By = By::Stream { fault: Says::Plain, code: "modelStreamErrorException" };
 
-pub(super) const ROWS: [Row; 22] = [
+pub(super) const ROWS: [Row; 26] = [
     Row { name: "alive", path: "/healthz", says: Says::Plain, expected: "ok\n", by: By::Process, ..GET },
     Row { name: "ready", path: "/readyz", says: Says::Plain, expected: "ready\n", by: By::Process, ..GET },
     Row {
@@ -143,6 +156,8 @@ pub(super) const ROWS: [Row; 22] = [
         by: EXCEPTION,
         ..POST
     },
+    Row { name: "InvokeModel in Titan's words", body: TITAN, says: Says::At("/embedding"), ..EMBED },
+    Row { name: "InvokeModel in Cohere's words", body: COHERE, says: Says::At("/embeddings/0"), ..EMBED },
     Row {
         name: "CountTokens",
         path: "/model/{model}/count-tokens",
@@ -198,6 +213,22 @@ pub(super) const ROWS: [Row; 22] = [
         says: Says::At("/delta"),
         by: By::Stream { fault: Says::Plain, code: "response.failed" },
         ..POST
+    },
+    Row {
+        name: "embeddings",
+        path: "/openai/v1/embeddings",
+        body: EMBEDDINGS,
+        surface: Surface::Openai,
+        says: Says::At("/data/0/embedding"),
+        ..EMBED
+    },
+    Row {
+        name: "embeddings at OpenAI's own path",
+        path: "/v1/embeddings",
+        body: EMBEDDINGS,
+        surface: Surface::Openai,
+        says: Says::At("/data/0/embedding"),
+        ..EMBED
     },
     Row {
         name: "message",
@@ -279,15 +310,16 @@ fn variant(operation: &Operation) -> usize {
         Operation::MessagesCount => 12,
         Operation::Models => 13,
         Operation::OneModel { .. } => 14,
+        Operation::Embeddings => 15,
     }
 }
-const VARIANTS: usize = 15;
+const VARIANTS: usize = 16;
 
 #[test]
 fn every_operation_is_on_the_list_with_the_surface_it_has() {
     let mut listed = BTreeSet::new();
     for row in &ROWS {
-        let path = row.path.replace("{model}", MODEL);
+        let path = row.path.replace("{model}", row.model);
         let method: Method = row.method.parse().unwrap();
         let operation = route::operation(&method, &path).unwrap_or_else(|| panic!("{} is none", row.name));
         listed.insert(variant(&operation));

@@ -5,7 +5,7 @@ use wire::fault::Surface;
 
 use super::list::{By, Malformed, ROWS, Row, Says};
 use super::{NO_MODEL, check_refused, good, said, shape, since};
-use crate::testing::{Books, Call, MODEL, PROMPT_TOKENS, World, new_key, text};
+use crate::testing::{Books, Call, EMBEDDER, MODEL, PROMPT_TOKENS, World, new_key, text};
 
 /// Status and code of a refusal, as each surface says it. Written down once more, so that a slip in the tables of
 /// `wire` is seen.
@@ -31,6 +31,7 @@ const MALFORMED: Refusal = Refusal {
     openai: (400, "invalid_value"),
     anthropic: (400, "invalid_request_error"),
 };
+const UNSUPPORTED: Refusal = Refusal { openai: (400, "unsupported_parameter"), ..MALFORMED };
 const TOO_LARGE: Refusal = Refusal {
     bedrock: (400, "ValidationException"),
     openai: (413, "request_too_large"),
@@ -93,7 +94,8 @@ async fn who_shows_no_key_is_refused_before_the_body_is_looked_at() {
     };
     let n = check(&world, &NO_KEY, Books::default(), |_, row| Some(stranger(row))).await;
     assert_eq!(n, ROWS.len() - 2);
-    let good = |row: &Row| shape(row, Call::new(row.method, &row.path.replace("{model}", MODEL)), MODEL);
+    let good =
+        |row: &Row| shape(row, Call::new(row.method, &row.path.replace("{model}", row.model)), row.model);
     check(&world, &NO_KEY, Books::default(), |_, row| Some(good(row))).await;
 }
 
@@ -101,7 +103,8 @@ async fn who_shows_no_key_is_refused_before_the_body_is_looked_at() {
 async fn a_wrong_key_is_refused_in_either_header() {
     let world = World::start().await;
     let wrong = format!("{}x", world.api_key);
-    let call = |row: &Row| shape(row, Call::new(row.method, &row.path.replace("{model}", MODEL)), MODEL);
+    let call =
+        |row: &Row| shape(row, Call::new(row.method, &row.path.replace("{model}", row.model)), row.model);
     check(&world, &WRONG_KEY, Books::default(), |_, row| Some(call(row).key(&wrong))).await;
     check(&world, &WRONG_KEY, Books::default(), |_, row| Some(call(row).header("x-api-key", wrong.clone())))
         .await;
@@ -113,8 +116,8 @@ async fn a_key_for_other_models_is_refused_and_does_not_see_this_one() {
     let key = new_key(world.store.records(), "other", "other.*");
     world.directory.set_keys(world.store.records().keyring().unwrap());
     let call = |row: &Row| {
-        let path = row.path.replace("{model}", MODEL);
-        shape(row, Call::new(row.method, &path).key(&key), MODEL)
+        let path = row.path.replace("{model}", row.model);
+        shape(row, Call::new(row.method, &path).key(&key), row.model)
     };
     let n = check(&world, &FORBIDDEN, Books::default(), |_, row| row.names_model().then(|| call(row))).await;
     assert_eq!(n, ROWS.len() - 5);
@@ -130,7 +133,7 @@ async fn what_is_malformed_is_refused() {
     let world = World::start().await;
     for body in ["", "{", "[]", r#"{"messages":7,"input":7,"max_tokens":9,"model":"{model}"}"#] {
         let n = check(&world, &MALFORMED, Books::default(), |world, row| match row.malformed {
-            Malformed::Body => Some(good(world, row).body(body.replace("{model}", MODEL))),
+            Malformed::Body => Some(good(world, row).body(body.replace("{model}", row.model))),
             Malformed::Query(query) => Some(world.call(row.method, &format!("{}?{query}", row.path))),
             Malformed::Never => None,
         })
@@ -256,4 +259,52 @@ async fn a_server_that_ends_takes_no_call_and_says_when_to_come_back() {
     assert_eq!(world.send(Call::new("GET", "/healthz")).await.status, 200);
     let ready = world.send(Call::new("GET", "/readyz")).await;
     assert_eq!((ready.status, &ready.body[..]), (503, b"draining\n".as_slice()));
+}
+
+#[tokio::test]
+async fn a_model_of_the_other_kind_is_refused_with_what_to_call_instead_and_nothing_is_recorded() {
+    let world = World::start().await;
+    for row in ROWS.iter().filter(|row| row.runs()) {
+        let (other, remedy) = match row.model {
+            EMBEDDER if row.body.contains("inputText") => continue,
+            EMBEDDER => (MODEL, "makes no embeddings; name a model whose output is EMBEDDING"),
+            _ => (EMBEDDER, "makes embeddings and writes no text"),
+        };
+        let before = world.books();
+        let call = world.call(row.method, &row.path.replace("{model}", other));
+        let reply = world.send(shape(row, call, other)).await;
+        let code = UNSUPPORTED.on(row.surface);
+        check_refused(row.name, row.surface, &reply, code);
+        assert!(String::from_utf8_lossy(&reply.body).contains(remedy), "{}: {reply:?}", row.name);
+        assert_eq!(since(before, world.books()), Books::default(), "{}", row.name);
+    }
+    world.rests().await;
+}
+
+#[tokio::test]
+async fn vectors_of_another_length_are_refused_by_name_and_recorded() {
+    let world = World::start().await;
+    for (path, body, code) in [
+        (
+            format!("/model/{EMBEDDER}/invoke"),
+            r#"{"inputText":"hi","dimensions":256}"#.to_owned(),
+            "ValidationException",
+        ),
+        (
+            "/v1/embeddings".to_owned(),
+            format!(r#"{{"model":"{EMBEDDER}","input":"hi","dimensions":256}}"#),
+            "unsupported_parameter",
+        ),
+    ] {
+        let before = world.books();
+        let reply = world.send(world.call("POST", &path).body(body)).await;
+        let surface = if path.starts_with("/v1") { Surface::Openai } else { Surface::Bedrock };
+        check_refused(&path, surface, &reply, (400, code));
+        assert!(
+            String::from_utf8_lossy(&reply.body).contains("dimensions: this model's vectors have 3 numbers"),
+            "{reply:?}"
+        );
+        assert_eq!(since(before, world.books()), Books { failed: 1, ..Books::default() });
+    }
+    world.rests().await;
 }

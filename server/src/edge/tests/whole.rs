@@ -22,9 +22,11 @@ async fn each_operation_answers_and_a_call_of_the_model_leaves_one_receipt() {
             assert_eq!(reply.header("x-outcrop-ignored"), "", "{case}");
             // The receipt is on the disk before the last byte of the answer leaves: there is no waiting for it.
             let due = match row.runs() {
-                true => {
-                    Books { completed: 1, usage: canon::Usage::plain(PROMPT_TOKENS, 2), ..Books::default() }
-                }
+                true => Books {
+                    completed: 1,
+                    usage: canon::Usage::plain(PROMPT_TOKENS, row.output_tokens),
+                    ..Books::default()
+                },
                 false => Books::default(),
             };
             assert_eq!(since(before, world.books()), due, "{case}");

@@ -150,7 +150,7 @@ pub fn decode_answer(body: &[u8]) -> Result<Answer, Fault> {
     for block in message.content {
         content.extend(block.content()?);
     }
-    Ok(Answer { content, finish })
+    Ok(Answer { content, vectors: Vec::new(), finish })
 }
 
 impl Block<'_> {

@@ -62,6 +62,7 @@ fn answer() -> Answer {
         Content::ToolUse(ToolUse { id: id.into(), name: "look".into(), input: Json::from_text(input) })
     };
     Answer {
+        vectors: Vec::new(),
         content: vec![
             Content::Reasoning(ReasoningText { text: "hm".into(), signature: Some("c2ln".into()) }),
             Content::RedactedReasoning(Bytes::from_static(b"sealed")),

@@ -164,6 +164,7 @@ impl Native for Completion {
             | Event::Redacted { .. }
             | Event::Citation { .. }
             | Event::Verbatim(_)
+            | Event::Vector { .. }
             | Event::Finish(_) => {}
         }
     }

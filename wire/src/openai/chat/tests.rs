@@ -414,6 +414,6 @@ proptest! {
             }
         }
         let end = reader.end(&mut read).unwrap();
-        prop_assert_eq!(fold(read, end), Answer { content, finish });
+        prop_assert_eq!(fold(read, end), Answer { content, vectors: Vec::new(), finish });
     }
 }

@@ -267,7 +267,7 @@ impl Native for Responses {
                 None => {}
             },
             Event::BlockStop { index } => self.stop(*index, sink),
-            Event::Citation { .. } | Event::Verbatim(_) | Event::Finish(_) => {}
+            Event::Citation { .. } | Event::Vector { .. } | Event::Verbatim(_) | Event::Finish(_) => {}
         }
     }
 

@@ -217,7 +217,7 @@ fn a_stream_is_typed_events_that_add_up_to_the_whole_answer() {
         .collect();
     let last = &all.last().unwrap()["response"];
     assert_eq!(last["output"], json!(done));
-    let answer = Answer { content: content(), finish: finish() };
+    let answer = Answer { content: content(), vectors: Vec::new(), finish: finish() };
     let whole = encoder(&json!({})).whole(&head(), &answer, Duration::ZERO);
     assert_eq!(serde_json::from_slice::<Value>(&whole.body).unwrap(), *last);
     assert_eq!(
@@ -257,7 +257,7 @@ fn an_answer_that_was_cut_or_failed_says_so() {
 
 #[test]
 fn an_answer_can_be_sent_back_as_input() {
-    let answer = Answer { content: content(), finish: finish() };
+    let answer = Answer { content: content(), vectors: Vec::new(), finish: finish() };
     let whole = encoder(&json!({})).whole(&head(), &answer, Duration::ZERO);
     let output = serde_json::from_slice::<Value>(&whole.body).unwrap()["output"].clone();
     let request = decode(&bytes(&json!({"model": "m", "input": output}))).unwrap().request;

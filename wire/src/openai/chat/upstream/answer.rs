@@ -87,7 +87,7 @@ pub fn decode_answer(body: &[u8]) -> Result<Answered, Fault> {
     }
     let usage = completion.usage.as_ref().map(ChatUsage::canon);
     let finish = Finish { stop_sequence, ..Finish::new(reason, usage.unwrap_or(Usage::plain(0, 0))) };
-    Ok(Answered { answer: Answer { content, finish }, counted: usage.is_some() })
+    Ok(Answered { answer: Answer { content, vectors: Vec::new(), finish }, counted: usage.is_some() })
 }
 
 /// A call's name, made up where the server gave none.
