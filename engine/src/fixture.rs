@@ -47,6 +47,15 @@ pub(crate) fn model(test: &str) -> Option<PathBuf> {
     path
 }
 
+/// The folder of all-MiniLM-L6-v2 that `OUTCROP_TEST_ENCODER` names; without it a test says that it was skipped.
+pub(crate) fn encoder(test: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("OUTCROP_TEST_ENCODER").map(PathBuf::from);
+    if path.is_none() {
+        eprintln!("skipped: {test} needs the folder of all-MiniLM-L6-v2; name it in OUTCROP_TEST_ENCODER");
+    }
+    path
+}
+
 /// Waits for a future on this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);

@@ -8,6 +8,7 @@ mod seal;
 mod split;
 mod spm;
 mod utf8;
+mod wordpiece;
 
 use canon::Fault;
 
@@ -21,6 +22,7 @@ pub(crate) use self::seal::Seal;
 use self::split::Style;
 use self::spm::Spm;
 pub(crate) use self::utf8::Utf8Buffer;
+pub use self::wordpiece::WordPiece;
 
 /// What a token is, by its `token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
