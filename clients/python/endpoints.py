@@ -16,6 +16,8 @@ CONVERSE = {"messages": BLOCKS, "inferenceConfig": {"maxTokens": 4}}
 INVOKE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 4, "messages": MESSAGES}
 CHAT = {"model": MODEL, "max_tokens": 4, "messages": MESSAGES}
 RESPONSES = {"model": MODEL, "max_output_tokens": 16, "input": QUESTION}
+EMBEDDER = "sentence-transformers.all-minilm-l6-v2"
+EMBED = {"model": EMBEDDER, "input": QUESTION}
 COUNT = {"model": MODEL, "messages": MESSAGES}
 
 # Method, path, surface, a body that is right.
@@ -31,6 +33,9 @@ ENDPOINTS = [
     ("POST", "/v1/chat/completions", "openai", CHAT),
     ("POST", "/openai/v1/responses", "openai", RESPONSES),
     ("POST", "/v1/responses", "openai", RESPONSES),
+    ("POST", "/openai/v1/embeddings", "openai", EMBED),
+    ("POST", "/v1/embeddings", "openai", EMBED),
+    ("POST", f"/model/{EMBEDDER}/invoke", "bedrock", {"inputText": QUESTION}),
     ("GET", "/openai/v1/models", "openai", None),
     ("GET", "/v1/models", "openai", None),
     ("GET", f"/v1/models/{ID}", "openai", None),
@@ -104,7 +109,7 @@ def no_endpoint_answers_without_a_key_or_with_a_strangers():
 @case
 def every_endpoint_refuses_what_is_malformed():
     def check(method, path, surface, body):
-        member = next(iter(set(body) & {"messages", "input"}))
+        member = next(iter(set(body) & {"messages", "input", "inputText"}))
         for broken in (b"", b"{", b"[]", b"\xff\xfe", b'"text"'):
             answer, text = call(method, path, broken)
             equal(answer.status, 400, f"{broken}: {text[:200]}")
@@ -145,7 +150,7 @@ def deeply_nested_json_is_refused_and_harms_nobody():
     deep = b"[" * 200_000 + b"]" * 200_000
 
     def check(method, path, surface, body):
-        member = b"messages" if "messages" in body else b"input"
+        member = next(name.encode() for name in ("messages", "inputText", "input") if name in body)
         answer, text = call(method, path, b'{"' + member + b'":' + deep + b"}")
         equal(answer.status, 400, text[:200])
 

@@ -2,6 +2,7 @@
 
 mod backend;
 mod chat;
+mod encoder;
 pub mod gguf;
 mod grammar;
 mod kernels;
@@ -18,6 +19,7 @@ mod template;
 pub mod tokenizer;
 
 pub use backend::Engine;
+pub use encoder::{Encoder, EncoderFacts, EncoderOptions, EncoderOutline};
 pub use scheduler::{Facts, Options};
 
 #[cfg(test)]

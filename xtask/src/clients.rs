@@ -33,12 +33,13 @@ enum Runtime {
 }
 
 /// Every group of cases.
-pub const CLIENTS: [Client; 14] = [
+pub const CLIENTS: [Client; 15] = [
     Client { name: "outcrop", runtime: Runtime::Python("outcrop_command") },
     Client { name: "endpoints", runtime: Runtime::Python("endpoints") },
     Client { name: "boto3_converse", runtime: Runtime::Python("boto3_converse") },
     Client { name: "boto3_invoke", runtime: Runtime::Python("boto3_invoke") },
     Client { name: "boto3_access", runtime: Runtime::Python("boto3_access") },
+    Client { name: "embeddings", runtime: Runtime::Python("embeddings") },
     Client { name: "schemas", runtime: Runtime::Python("schemas") },
     Client { name: "awscli", runtime: Runtime::Python("aws_command") },
     Client { name: "anthropic", runtime: Runtime::Python("anthropic_sdk") },

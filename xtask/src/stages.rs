@@ -64,7 +64,7 @@ pub const STAGES: [Stage; 14] = [
         about: "the Rust client, which builds apart from the workspace",
         work: Work::Code(clients::build_rust),
     },
-    Stage { name: "pull", about: "the default model is there", work: Work::Code(pull) },
+    Stage { name: "pull", about: "the models of the tests are there", work: Work::Code(pull) },
     Stage { name: "model", about: "the engine's tests that need a real model", work: Work::Code(with_model) },
     Stage {
         name: "crash",
@@ -147,13 +147,14 @@ fn tidy_up() -> Result<String, String> {
 }
 
 fn pull() -> Result<String, String> {
-    default_model().map(|_| String::new())
+    default_model().and_then(|_| encoder()).map(|_| String::new())
 }
 
 /// The engine's tests once more, with the default model: answers and logits held to other programs' figures.
 fn with_model() -> Result<String, String> {
     let mut command = cargo(&["test", "--package", "engine", "--lib"]);
-    quietly(command.env("OUTCROP_TEST_MODEL", default_model()?)).map(|text| passed(&text))
+    command.env("OUTCROP_TEST_MODEL", default_model()?).env("OUTCROP_TEST_ENCODER", encoder()?);
+    quietly(&mut command).map(|text| passed(&text))
 }
 
 /// Where the default model lies; it is fetched first where it is not here, by the product, which must be built.
@@ -164,6 +165,14 @@ pub fn default_model() -> Result<String, String> {
     let said = quietly(std::process::Command::new(target().join("release/outcrop")).arg("pull"))?;
     let path = said.lines().find(|line| line.ends_with(".gguf"));
     path.map(str::to_owned).ok_or_else(|| format!("`outcrop pull` names no file:\n{said}"))
+}
+
+/// Where the model for embeddings lies; it is fetched first where it is not here.
+fn encoder() -> Result<String, String> {
+    let name = "sentence-transformers.all-minilm-l6-v2";
+    let said = quietly(std::process::Command::new(target().join("release/outcrop")).args(["pull", name]))?;
+    let path = said.lines().find(|line| line.ends_with("all-MiniLM-L6-v2"));
+    path.map(str::to_owned).ok_or_else(|| format!("`outcrop pull {name}` names no folder:\n{said}"))
 }
 
 /// How many tests passed, by cargo's own summaries; nothing where there are none.

@@ -16,12 +16,12 @@ const WAITING_MAX: usize = 256;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A few threads that take jobs in order. They end when the desk is dropped.
-pub(super) struct Desk(SyncSender<Job>);
+pub(crate) struct Desk(SyncSender<Job>);
 
 impl Desk {
     /// # Errors
     /// [`Kind::Internal`] where no thread can be started.
-    pub(super) fn open() -> Result<Self, Fault> {
+    pub(crate) fn open() -> Result<Self, Fault> {
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
         for at in 0..THREADS {
@@ -36,7 +36,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`Kind::Overloaded`] where too many wait, and what the job fails with.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {

@@ -2,7 +2,7 @@
 
 mod answer;
 mod channel;
-mod desk;
+pub(crate) mod desk;
 mod language;
 
 use std::path::Path;

@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::verify::is_genuine;
-use super::{KnownModel, Progress, pull};
+use super::{KnownFile, KnownModel, Progress, pull};
 use crate::{Failure, places};
 
 /// The folder in which the files of known models are kept.
@@ -29,20 +29,30 @@ impl Cache {
         &self.dir
     }
 
-    /// Where the file of `model` lies, or would.
+    /// Where `model` lies, or would: its file, or its folder where it has several.
     #[must_use]
     pub fn path_of(&self, model: &KnownModel) -> PathBuf {
-        self.dir.join(model.file_name)
+        let mut path = self.dir.join(model.file_name);
+        if !model.beside.is_empty() {
+            path.pop();
+        }
+        path
     }
 
-    /// The path of `model`'s file if it is here and genuine. Reads the file unless that was done before.
+    /// The files of `model` and their places. The largest is the last, so that where it is, the others are.
+    pub(super) fn places(&self, model: &KnownModel) -> Vec<(KnownFile, PathBuf)> {
+        let beside = model.beside.iter().map(|file| (*file, self.path_of(model).join(file.path)));
+        beside.chain([(model.largest(), self.dir.join(model.file_name))]).collect()
+    }
+
+    /// The path of `model` if it is here and genuine. Reads its files unless that was done before.
     #[must_use]
     pub fn find(&self, model: &KnownModel) -> Option<PathBuf> {
-        let path = self.path_of(model);
-        is_genuine(model, &path).unwrap_or(false).then_some(path)
+        let genuine = |(file, place): &(KnownFile, PathBuf)| is_genuine(file, place).unwrap_or(false);
+        self.places(model).iter().all(genuine).then(|| self.path_of(model))
     }
 
-    /// The path of `model`'s file, which is fetched first where it is not here.
+    /// The path of `model`, which is fetched first where it is not here.
     ///
     /// Dropping the future stops the transfer; the next one goes on from there where the source can.
     ///

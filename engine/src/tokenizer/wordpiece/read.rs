@@ -57,8 +57,9 @@ impl WordPiece {
     /// [`canon::Kind::Malformed`] where it is not one, [`canon::Kind::Unsupported`] where it is of a kind that is not
     /// known here; either names the member.
     pub fn from_json(json: &[u8]) -> Result<Self, Fault> {
-        let file: File = serde_json::from_slice(json)
-            .map_err(|error| Fault::malformed("tokenizer.json", format_args!("is not a BERT tokenizer: {error}")))?;
+        let file: File = serde_json::from_slice(json).map_err(|error| {
+            Fault::malformed("tokenizer.json", format_args!("is not a BERT tokenizer: {error}"))
+        })?;
         let only = |member: &str, found: Option<&str>, known: &str| {
             if found == Some(known) {
                 return Ok(());

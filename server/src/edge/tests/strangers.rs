@@ -11,7 +11,7 @@ const PATHS: [(&str, &str, Surface); 9] = [
     ("POST", "/model/acme.tiny-v1:0/transverse", Bedrock),
     ("DELETE", "/foundation-models/acme.tiny-v1:0", Bedrock),
     ("POST", "/healthz", Bedrock),
-    ("POST", "/v1/embeddings", Openai),
+    ("POST", "/v1/images/generations", Openai),
     ("PUT", "/openai/v1/chat/completions", Openai),
     ("GET", "/v1/messages", Anthropic),
     ("POST", "/anthropic/v1/complete", Anthropic),
