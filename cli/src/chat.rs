@@ -7,7 +7,7 @@ mod talk;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use canon::{Content, ModelId, Request};
+use canon::{Content, Modality, ModelId, Request};
 use server::Failure;
 use server::client::Client;
 
@@ -43,8 +43,12 @@ pub(crate) async fn run(dir: &Path, chat: Chat) -> Result<(), Failure> {
 
 async fn first_model(client: &Client) -> Result<ModelId, Failure> {
     let models = client.models().await?;
-    models.into_iter().next().map(|card| card.id).ok_or_else(|| {
-        Failure::unavailable(format!("{} serves no model that this key may use", client.endpoint()))
+    let mut writing = models.into_iter().filter(|card| card.output.contains(&Modality::Text));
+    writing.next().map(|card| card.id).ok_or_else(|| {
+        Failure::unavailable(format!(
+            "{} serves no model that writes and that this key may use",
+            client.endpoint()
+        ))
     })
 }
 

@@ -39,7 +39,8 @@ fn list(cache: &Cache) -> String {
     let row = |model: &KnownModel| {
         let here = if cache.find(model).is_some() { "yes" } else { "no" };
         let alias = model.aliases.first().copied().unwrap_or_default();
-        [model.id, alias, &(model.bytes_total() / 1_000_000).to_string(), model.licence, here].map(str::to_owned)
+        [model.id, alias, &(model.bytes_total() / 1_000_000).to_string(), model.licence, here]
+            .map(str::to_owned)
     };
     render(&columns, &KNOWN.iter().map(row).collect::<Vec<_>>())
 }

@@ -14,7 +14,7 @@ mod verify;
 mod wheel;
 
 pub use cache::Cache;
-pub use known::{DEFAULT, KNOWN, KnownFile, KnownModel, Source, find};
+pub use known::{DEFAULT, KNOWN, KnownFile, KnownModel, MINILM, Source, find};
 pub use progress::{Progress, Step};
 
 #[cfg(test)]

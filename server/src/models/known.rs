@@ -114,7 +114,8 @@ const SMOLLM2: KnownModel = KnownModel {
     ],
 };
 
-const MINILM: KnownModel = KnownModel {
+/// A model that makes embeddings.
+pub const MINILM: KnownModel = KnownModel {
     id: "sentence-transformers.all-minilm-l6-v2",
     aliases: &["minilm", "all-minilm", "all-minilm-l6-v2"],
     name: "all-MiniLM-L6-v2",

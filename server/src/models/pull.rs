@@ -113,12 +113,7 @@ async fn fetch(
 }
 
 /// Fetches a file from a web server, verifies it and moves it to its place.
-async fn transfer(
-    file: &KnownFile,
-    url: &str,
-    place: &Path,
-    progress: &dyn Progress,
-) -> Result<(), Trouble> {
+async fn transfer(file: &KnownFile, url: &str, place: &Path, progress: &dyn Progress) -> Result<(), Trouble> {
     let part = place.with_added_extension("part");
     let resumed = std::fs::metadata(&part).is_ok_and(|found| found.len() > 0);
     https::fetch(file, url, &part, progress).await?;

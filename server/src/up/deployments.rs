@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use canon::{Backend, Modality, ModelCard, ModelId};
-use engine::Engine;
+use engine::{Encoder, EncoderOptions, Engine};
 use gateway::Clock as _;
 use gateway::catalog::{Catalog, Deployment, Load};
 use providers::openai::OpenAi;
@@ -10,15 +10,19 @@ use providers::openai::OpenAi;
 use super::{UpOptions, failed};
 use crate::Failure;
 use crate::estate::{Estate, EstateFault};
-use crate::models::{Cache, DEFAULT, Progress};
+use crate::models::{Cache, DEFAULT, MINILM, Progress};
 use crate::ports::WallClock;
 
 /// The name of the deployment in this process.
 const EMBEDDED: &str = "embedded";
+/// The name of the deployment in this process that makes embeddings.
+const ENCODER: &str = "embedded-encoder";
 
 /// Everything that serves a model: this process, and what the estate declares.
 pub(super) struct Deployments {
     embedded: Option<(ModelCard, Arc<dyn Backend>)>,
+    /// The model for embeddings, where it was fetched.
+    encoder: Option<(ModelCard, Arc<dyn Backend>)>,
     estate: Option<Estate>,
     since_ms: u64,
 }
@@ -30,7 +34,8 @@ impl Deployments {
         let estate = options.estate.as_deref().map(read).transpose()?;
         let since_ms = WallClock.now_ms();
         let embedded = embedded(options, since_ms, progress).await?;
-        let all = Self { embedded, estate, since_ms };
+        let encoder = encoder(options, since_ms).await?;
+        let all = Self { embedded, encoder, estate, since_ms };
         all.serve_something()?;
         Ok(all)
     }
@@ -38,7 +43,8 @@ impl Deployments {
     /// Reads the estate again, for what can be called from now on; after a failure everything is as before.
     pub(super) fn reload(&mut self, old: &Catalog) -> Result<Catalog, Failure> {
         let estate = self.estate.as_ref().map(|estate| read(&estate.file)).transpose()?;
-        let next = Self { embedded: self.embedded.clone(), estate, since_ms: self.since_ms };
+        let (embedded, encoder) = (self.embedded.clone(), self.encoder.clone());
+        let next = Self { embedded, encoder, estate, since_ms: self.since_ms };
         next.serve_something()?;
         let catalog = next.catalog(Some(old))?;
         *self = next;
@@ -58,9 +64,10 @@ impl Deployments {
     pub(super) fn catalog(&self, old: Option<&Catalog>) -> Result<Catalog, Failure> {
         let load = |name: &str| old.and_then(|old| old.load_of(name)).unwrap_or_default();
         let mut catalog = Catalog::default();
-        if let Some((card, backend)) = &self.embedded {
-            let deployment = deployment(EMBEDDED, Arc::clone(backend), load(EMBEDDED));
-            catalog.add(card.clone(), deployment);
+        for (name, served) in [(EMBEDDED, &self.embedded), (ENCODER, &self.encoder)] {
+            if let Some((card, backend)) = served {
+                catalog.add(card.clone(), deployment(name, Arc::clone(backend), load(name)));
+            }
         }
         for declared in self.estate.iter().flat_map(|estate| &estate.deployments) {
             let backend = Arc::new(OpenAi::new(declared.config()).map_err(failed)?);
@@ -120,6 +127,40 @@ async fn embedded(
         since_ms,
     };
     Ok(Some((card, Arc::new(engine))))
+}
+
+/// The model for embeddings, where it lies in the cache. Nothing is fetched for it: `outcrop pull` does that.
+async fn encoder(
+    options: &UpOptions,
+    since_ms: u64,
+) -> Result<Option<(ModelCard, Arc<dyn Backend>)>, Failure> {
+    if !options.default_model {
+        return Ok(None);
+    }
+    let cache = Cache::new(options.model_dir.clone())?;
+    let threads = options.threads;
+    let loading = tokio::task::spawn_blocking(move || {
+        let Some(folder) = cache.find(&MINILM) else { return Ok(None) };
+        let usual = EncoderOptions::default();
+        let options =
+            EncoderOptions { threads: threads.map_or(usual.threads, |threads| threads.div_ceil(2)) };
+        Encoder::load(&folder, &options).map(Some)
+    });
+    let loaded = loading
+        .await
+        .map_err(|error| Failure::internal(format!("the encoder could not be loaded: {error}")))?;
+    Ok(loaded.map_err(failed)?.map(|encoder| {
+        let card = ModelCard {
+            id: ModelId::new(MINILM.id),
+            name: MINILM.name.to_owned(),
+            provider: MINILM.provider.to_owned(),
+            input: vec![Modality::Text],
+            output: vec![Modality::Embedding],
+            context_tokens_max: Some(encoder.facts().text_tokens_max as u64),
+            since_ms,
+        };
+        (card, Arc::new(encoder) as Arc<dyn Backend>)
+    }))
 }
 
 /// A file's id: `local.` and its name, in the letters that Bedrock allows in an id.

@@ -44,12 +44,13 @@ pub(super) struct Normalizer {
     punctuation: Set,
 }
 
-struct Set(Vec<(char, char)>);
+/// Characters, as ranges in their order.
+pub(super) struct Set(Vec<(char, char)>);
 
 impl Set {
     /// # Errors
     /// [`canon::Kind::Internal`] where the expression is not a class of characters.
-    fn new(expression: &str) -> Result<Self, Fault> {
+    pub(super) fn new(expression: &str) -> Result<Self, Fault> {
         use regex_syntax::hir::{Class, HirKind};
         let hir = regex_syntax::parse(expression).map_err(Fault::internal)?;
         let HirKind::Class(Class::Unicode(class)) = hir.kind() else {
@@ -58,7 +59,7 @@ impl Set {
         Ok(Self(class.ranges().iter().map(|range| (range.start(), range.end())).collect()))
     }
 
-    fn has(&self, c: char) -> bool {
+    pub(super) fn has(&self, c: char) -> bool {
         let at = self.0.partition_point(|(_, high)| *high < c);
         self.0.get(at).is_some_and(|(low, _)| *low <= c)
     }

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::WordPiece;
-use super::normal::{Normalizer, Rules};
+use super::normal::{Normalizer, Rules, Set};
 
 const ALL: Rules = Rules { clean: true, space_chinese: true, strip_accents: true, lowercase: true };
 
 #[derive(Deserialize)]
 struct Golden {
-    /// A hash of what becomes of the characters of each block of 4,096, between an `a` and a `b`.
+    /// A hash of what becomes of the characters of each block of 4,096, between an `a` and a `b`; those that are newer
+    /// than Unicode 14 left out, and one more.
     blocks: Vec<String>,
     texts: Vec<Line>,
 }
@@ -46,9 +47,13 @@ fn hash(bytes: &[u8]) -> u64 {
 #[test]
 fn every_character_is_normalised_and_cut_as_hugging_faces_tokenizers_does() {
     let normalizer = Normalizer::new(ALL).unwrap();
+    let known = Set::new(r"[[\p{age:14.0}--\p{Cn}]--\u{11938}]").unwrap();
     for (number, expected) in golden().blocks.iter().enumerate() {
         let mut all = String::new();
-        for c in (number as u32 * 4096..(number as u32 + 1) * 4096).filter_map(char::from_u32) {
+        for c in (number as u32 * 4096..(number as u32 + 1) * 4096)
+            .filter_map(char::from_u32)
+            .filter(|c| known.has(*c))
+        {
             all.push_str(&words(&normalizer, &format!("a{c}b")));
             all.push('\n');
         }

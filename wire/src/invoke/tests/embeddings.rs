@@ -62,14 +62,18 @@ fn what_could_be_either_is_what_the_model_makes() {
 fn titans_members_are_honoured() {
     let plain = request(TITAN);
     assert_eq!((plain.dimensions, plain.normalize, plain.overflow), (None, None, Overflow::Refuse));
-    let full = request(r#"{"inputText":"hi","dimensions":384,"normalize":false,"embeddingTypes":["binary"]}"#);
+    let full =
+        request(r#"{"inputText":"hi","dimensions":384,"normalize":false,"embeddingTypes":["binary"]}"#);
     assert_eq!((full.dimensions, full.normalize), (Some(384), Some(false)));
 }
 
 #[test]
 fn coheres_members_are_honoured_and_its_purpose_is_a_hint() {
     let plain = request(COHERE);
-    assert_eq!((plain.inputs.len(), plain.purpose, plain.overflow), (2, Some(Purpose::SearchQuery), Overflow::Refuse));
+    assert_eq!(
+        (plain.inputs.len(), plain.purpose, plain.overflow),
+        (2, Some(Purpose::SearchQuery), Overflow::Refuse)
+    );
     assert_eq!(canon::HintSet::of_embed(&plain).names().collect::<Vec<_>>(), ["input-type"]);
     for (truncate, overflow) in
         [("NONE", Overflow::Refuse), ("START", Overflow::KeepEnd), ("END", Overflow::KeepStart)]
@@ -86,17 +90,38 @@ fn what_is_not_honoured_is_refused_by_name() {
     for (body, message) in [
         (r#"{"inputText":""}"#.to_owned(), "inputText: must not be empty"),
         (format!(r#"{{"inputText":"{long}"}}"#), "inputText: is longer than 50000 characters; split it"),
-        (r#"{"inputText":"a","embeddingTypes":["int8"]}"#.to_owned(), "embeddingTypes: must be a list of float, binary or both"),
-        (r#"{"inputText":"a","embeddingTypes":[]}"#.to_owned(), "embeddingTypes: must name at least one of float and binary"),
-        (r#"{"inputText":"a","inputImage":"a"}"#.to_owned(), "inputImage: this member is not supported; leave it out"),
+        (
+            r#"{"inputText":"a","embeddingTypes":["int8"]}"#.to_owned(),
+            "embeddingTypes: must be a list of float, binary or both",
+        ),
+        (
+            r#"{"inputText":"a","embeddingTypes":[]}"#.to_owned(),
+            "embeddingTypes: must name at least one of float and binary",
+        ),
+        (
+            r#"{"inputText":"a","inputImage":"a"}"#.to_owned(),
+            "inputImage: this member is not supported; leave it out",
+        ),
         (r#"{"texts":["hi"]}"#.to_owned(), "input_type: this member is required"),
         (r#"{"input_type":"search_query"}"#.to_owned(), "texts: this member is required"),
-        (r#"{"texts":[],"input_type":"search_query"}"#.to_owned(), "texts: must have 1 to 96 texts; send more in another call"),
-        (format!(r#"{{"texts":["a","{long}"],"input_type":"search_query"}}"#), "texts[1]: is longer than 50000 characters; split it"),
-        (r#"{"texts":["a"],"input_type":"image"}"#.to_owned(), "input_type: this model reads texts; send texts"),
+        (
+            r#"{"texts":[],"input_type":"search_query"}"#.to_owned(),
+            "texts: must have 1 to 96 texts; send more in another call",
+        ),
+        (
+            format!(r#"{{"texts":["a","{long}"],"input_type":"search_query"}}"#),
+            "texts[1]: is longer than 50000 characters; split it",
+        ),
+        (
+            r#"{"texts":["a"],"input_type":"image"}"#.to_owned(),
+            "input_type: this model reads texts; send texts",
+        ),
         (cohere(r#""images":["data:,"]"#), "images: this model reads texts; send texts"),
         (cohere(r#""truncate":"MIDDLE""#), "truncate: must be one of NONE, START, END"),
-        (cohere(r#""embedding_types":["int8"]"#), "embedding_types[0]: the ranges that it scales by are Cohere's own; ask for float"),
+        (
+            cohere(r#""embedding_types":["int8"]"#),
+            "embedding_types[0]: the ranges that it scales by are Cohere's own; ask for float",
+        ),
         (cohere(r#""output_dimension":256"#), "output_dimension: this member is not supported; leave it out"),
     ] {
         assert_eq!(refusal(&body), message);
@@ -134,9 +159,7 @@ fn titans_answer_has_the_forms_that_were_asked_for() {
 fn coheres_answer_has_the_forms_that_were_asked_for() {
     let vectors: [&[f32]; 2] = [&[0.5, -0.25], &[-1.0, 1.0]];
     let floats = json!([[0.5, -0.25], [-1.0, 1.0]]);
-    let answer = |response_type: &str, embeddings: Value| {
-        json!({"id": "r", "response_type": response_type, "texts": ["hi", "there"], "embeddings": embeddings})
-    };
+    let answer = |response_type: &str, embeddings: Value| json!({"id": "r", "response_type": response_type, "texts": ["hi", "there"], "embeddings": embeddings});
     assert_eq!(say(COHERE, &vectors), answer("embeddings_floats", floats.clone()));
     let typed = r#"{"texts":["hi","there"],"input_type":"search_query","embedding_types":["float","binary","ubinary"]}"#;
     let forms = json!({"float": floats, "binary": [[0], [-64]], "ubinary": [[128], [64]]});
