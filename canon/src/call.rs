@@ -15,7 +15,7 @@ pub enum Call {
 impl Call {
     /// The same call, once it is known who makes it.
     #[must_use]
-    pub fn from(mut self, caller: &str) -> Self {
+    pub fn made_by(mut self, caller: &str) -> Self {
         if let Self::Text(request) = &mut self {
             Arc::make_mut(request).caller = Some(caller.into());
         }

@@ -74,7 +74,7 @@ impl Gateway {
     {
         let snapshot = self.directory.current();
         let caller = access::authenticate(presented, &snapshot.keys, arrival.at_ms)?;
-        let call = decode(&snapshot.catalog)?.from(caller.key.as_str());
+        let call = decode(&snapshot.catalog)?.made_by(caller.key.as_str());
         let target = permitted(&snapshot, caller, invoke(&call), call)?;
         let model = target.call.model().clone();
         let intent = self.gate.admit(arrival, target).await?;
