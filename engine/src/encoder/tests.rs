@@ -303,7 +303,7 @@ fn what_is_not_computed_here_is_refused_by_file_and_member() {
             "1_Pooling/config.json",
             "pooling_mode_max_tokens",
             json!(true),
-            "1_Pooling/config.json: pooling_mode_max_tokens",
+            "1_Pooling/config.json: pooling_mode_mean_tokens, pooling_mode_max_tokens",
         ),
         (
             "sentence_bert_config.json",

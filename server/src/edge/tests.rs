@@ -10,7 +10,7 @@ mod whole;
 
 use wire::fault::Surface;
 
-use crate::testing::{Books, Call, MODEL, Reply, World};
+use crate::testing::{Books, Call, Reply, World};
 use list::{Row, Says};
 
 /// A model that nobody serves.
