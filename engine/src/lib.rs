@@ -5,6 +5,7 @@ mod chat;
 mod encoder;
 pub mod gguf;
 mod grammar;
+mod hub;
 mod kernels;
 mod kv;
 pub mod limits;

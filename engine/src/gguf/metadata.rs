@@ -23,23 +23,29 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// In the order of their codes, as the variants are declared.
+    const ALL: [Self; 13] = [
+        Self::U8,
+        Self::I8,
+        Self::U16,
+        Self::I16,
+        Self::U32,
+        Self::I32,
+        Self::F32,
+        Self::Bool,
+        Self::String,
+        Self::Array,
+        Self::U64,
+        Self::I64,
+        Self::F64,
+    ];
+
+    pub(super) const fn code(self) -> u32 {
+        self as u32
+    }
+
     pub(super) fn of(code: u32) -> Result<Self, String> {
-        const KINDS: [Kind; 13] = [
-            Kind::U8,
-            Kind::I8,
-            Kind::U16,
-            Kind::I16,
-            Kind::U32,
-            Kind::I32,
-            Kind::F32,
-            Kind::Bool,
-            Kind::String,
-            Kind::Array,
-            Kind::U64,
-            Kind::I64,
-            Kind::F64,
-        ];
-        let known = usize::try_from(code).ok().and_then(|at| KINDS.get(at).copied());
+        let known = usize::try_from(code).ok().and_then(|at| Self::ALL.get(at).copied());
         known.ok_or_else(|| format!("has the unknown value type {code}"))
     }
 

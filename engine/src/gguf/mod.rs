@@ -7,6 +7,7 @@
 
 mod cursor;
 mod directory;
+mod draft;
 mod metadata;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -20,10 +21,12 @@ use std::path::Path;
 
 use canon::Fault;
 
+use crate::hub;
 use crate::mapped::Mapped;
 use metadata::Entry;
 use tensor::Place;
 
+pub(crate) use draft::Draft;
 pub use metadata::Metadata;
 pub use tensor::{Tensor, TensorType};
 
@@ -38,12 +41,16 @@ pub struct Gguf {
 }
 
 impl Gguf {
-    /// Maps the file and reads its directory; of a model in several files, all of them.
+    /// Maps the file and reads its directory; of a model in several files, all of them; of a folder in Hugging Face's
+    /// layout, its files.
     ///
     /// # Errors
-    /// A file cannot be read, is no GGUF file, or lies about itself; the fault names the key or the tensor, or the file
-    /// where there are several.
+    /// A file cannot be read, is not of its format, or lies about itself; the fault names the key or the tensor, and the
+    /// file where there are several.
     pub fn open(path: &Path) -> Result<Self, Fault> {
+        if path.is_dir() {
+            return hub::open(path);
+        }
         let one = Self::one(Mapped::open(path)?)?;
         match shards::count(&one)? {
             1 => Ok(one),
@@ -91,14 +98,13 @@ impl Gguf {
     /// A file by itself.
     fn one(file: Mapped) -> Result<Self, Fault> {
         let directory = directory::read(&file, 0)?;
-        let mut one = Self {
-            files: vec![file],
-            entries: directory.entries,
-            places: Vec::new(),
-            by_name: HashMap::new(),
-        };
-        one.add(directory.places)?;
-        Ok(one)
+        Self::over(vec![file], directory.entries, directory.places)
+    }
+
+    fn over(files: Vec<Mapped>, entries: BTreeMap<String, Entry>, places: Vec<Place>) -> Result<Self, Fault> {
+        let mut view = Self { files, entries, places: Vec::new(), by_name: HashMap::new() };
+        view.add(places)?;
+        Ok(view)
     }
 
     /// Adds the tensors of a file.

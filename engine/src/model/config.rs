@@ -4,7 +4,8 @@ use super::architecture::Architecture;
 use super::keys::Keys;
 use super::rope::Rope;
 use crate::gguf::Gguf;
-use crate::kernels::{Geometry, HEAD_LEN_MAX};
+use crate::hub::HALVES;
+use crate::kernels::{Geometry, HEAD_LEN_MAX, Turning};
 
 const EPSILON: &str = "attention.layer_norm_rms_epsilon";
 
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(super) score_cap: Option<f32>,
     /// The same of logits.
     pub(super) logit_cap: Option<f32>,
+    /// Which numbers of a head turn together.
+    pub(super) turning: Turning,
     /// The turns that layers choose from.
     pub(super) ropes: Vec<Rope>,
     /// Of each layer.
@@ -66,6 +69,7 @@ impl Config {
             // A cap of zero stands for none.
             Ok(keys.f32(key)?.or(default).filter(|cap| *cap > 0.0))
         };
+        let turns_halves = gguf.metadata().bool(HALVES)?.unwrap_or(false);
         let scale_of = if architecture.odd_scale_layers == Some(layers) { width / heads } else { head_len };
         let scale = keys.f32("attention.scale")?.filter(|scale| *scale != 0.0);
         Ok(Self {
@@ -82,6 +86,7 @@ impl Config {
             scale: scale.unwrap_or_else(|| 1.0 / (scale_of as f32).sqrt()),
             score_cap: cap("attn_logit_softcapping", architecture.caps.0)?,
             logit_cap: cap("final_logit_softcapping", architecture.caps.1)?,
+            turning: if turns_halves { Turning::Halves } else { architecture.turning },
             ropes,
             views,
         }

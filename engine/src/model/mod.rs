@@ -184,7 +184,7 @@ impl Model {
             slot: (row.position % PAGE_TOKENS) as u32,
         };
         let turns = self.config.ropes.iter().map(|rope| Turns {
-            turning: self.config.architecture.turning,
+            turning: self.config.turning,
             angles: batch.rows.iter().flat_map(|row| rope.turns(row.position)).collect(),
         });
         Step {

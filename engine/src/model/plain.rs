@@ -70,7 +70,7 @@ impl<'a> Plain<'a> {
         let turns: Vec<_> = self.config.ropes[rope].turns(position).collect();
         let pairs = turns.len();
         for (pair, (cos, sin)) in turns.into_iter().enumerate() {
-            let (a, b) = match self.config.architecture.turning {
+            let (a, b) = match self.config.turning {
                 Turning::Neighbours => (2 * pair, 2 * pair + 1),
                 Turning::Halves => (pair, pair + pairs),
             };

@@ -18,6 +18,7 @@ pub(crate) mod sample;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use canon::Fault;
@@ -91,5 +92,15 @@ impl SafeTensors {
         }
         let bytes = &self.files[*file][place.start..place.end];
         Ok(Some(Tensor { name, kind, shape: &place.shape, bytes }))
+    }
+
+    /// Where a tensor's bytes lie: in which file, by [`Self::into_files`]' order, and where in it.
+    pub(crate) fn place(&self, name: &str) -> Option<(usize, Range<usize>)> {
+        self.places.get(name).map(|(file, place)| (*file, place.start..place.end))
+    }
+
+    /// The files themselves.
+    pub(crate) fn into_files(self) -> Vec<Mapped> {
+        self.files
     }
 }

@@ -318,7 +318,8 @@ fn sentence_piece(parts: &TokenizerParts<'_>, kinds: &[Kind]) -> Result<(Vec<Pie
         pieces.push(Piece { kind, bytes: piece.into() });
     }
     let merged = parts.tokens.iter().zip(kinds).map(|(token, kind)| kind.is_merged().then_some(*token));
-    let spm = Spm::new(merged, &parts.scores, bytes, parts.add_space_prefix.unwrap_or(true))?;
+    let joining = (parts.scores.as_slice(), parts.merges.as_slice());
+    let spm = Spm::new(merged, joining, bytes, parts.add_space_prefix.unwrap_or(true))?;
     Ok((pieces, Merger::Spm(spm)))
 }
 

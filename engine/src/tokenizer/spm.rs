@@ -12,9 +12,17 @@ pub(super) const SPACE: char = '\u{2581}';
 /// A vocabulary with scores.
 pub(super) struct Spm {
     words: HashMap<Box<str>, u32>,
-    scores: Vec<f32>,
+    joining: Joining,
     bytes: Box<[u32; 256]>,
     space_prefix: bool,
+}
+
+/// What is joined first.
+pub(super) enum Joining {
+    /// Neighbours whose join is the token with the highest score.
+    Scores(Vec<f32>),
+    /// Neighbours that are a merge of the lowest rank, as Hugging Face's `tokenizers` does it. GGUF files have scores.
+    Ranks(HashMap<(u32, u32), u32>),
 }
 
 /// Two neighbours that could be joined.
@@ -51,22 +59,28 @@ struct Symbol {
 }
 
 impl Spm {
-    /// `byte` gives the token of each byte, as the type of the tokens tells.
+    /// `bytes` gives the token of each byte, as the type of the tokens tells. Where there are no scores, `merges` count.
     ///
     /// # Errors
-    /// [`canon::Kind::Malformed`] where tokens and scores differ in number.
+    /// [`canon::Kind::Malformed`] where tokens and scores differ in number, or a merge names what is no token.
     pub(super) fn new<'t>(
         tokens: impl ExactSizeIterator<Item = Option<&'t str>>,
-        scores: &[f32],
+        (scores, merges): (&[f32], &[&str]),
         bytes: Box<[u32; 256]>,
         space_prefix: bool,
     ) -> Result<Self, Fault> {
-        if tokens.len() != scores.len() {
-            let problem = format!("{} scores for {} tokens", scores.len(), tokens.len());
-            return Err(Fault::malformed("tokenizer.ggml.scores", problem));
-        }
+        let count = tokens.len();
         let named = (0_u32..).zip(tokens).filter_map(|(id, token)| Some((Box::from(token?), id)));
-        Ok(Self { words: named.collect(), scores: scores.to_vec(), bytes, space_prefix })
+        let words = named.collect();
+        let joining = if scores.is_empty() && !merges.is_empty() {
+            Joining::Ranks(ranks(&words, merges)?)
+        } else if count == scores.len() {
+            Joining::Scores(scores.to_vec())
+        } else {
+            let problem = format!("{} scores for {count} tokens", scores.len());
+            return Err(Fault::malformed("tokenizer.ggml.scores", problem));
+        };
+        Ok(Self { words, joining, bytes, space_prefix })
     }
 
     /// Appends the tokens of `text`; `first` says that nothing but control tokens stands before it.
@@ -145,8 +159,29 @@ impl Spm {
         let (left, right) = (left?, right?);
         let (l, r) = (symbols.get(left)?, symbols.get(right)?);
         let length = l.length + r.length;
-        let token = *self.words.get(text.get(l.start..l.start + length)?)?;
-        let score = *self.scores.get(usize::try_from(token).ok()?)?;
+        let token = |start: usize, length| self.words.get(text.get(start..start + length)?).copied();
+        let joined = token(l.start, length)?;
+        let score = match &self.joining {
+            Joining::Scores(scores) => *scores.get(usize::try_from(joined).ok()?)?,
+            // Whole up to 2^24, which is more merges than any vocabulary has.
+            Joining::Ranks(ranks) => {
+                -(*ranks.get(&(token(l.start, l.length)?, token(r.start, r.length)?))? as f32)
+            }
+        };
         Some(Pair { score, left, right, length })
     }
+}
+
+/// The rank of each merge: two spellings with a space between them, lowest rank first.
+fn ranks(words: &HashMap<Box<str>, u32>, merges: &[&str]) -> Result<HashMap<(u32, u32), u32>, Fault> {
+    let mut ranks = HashMap::with_capacity(merges.len());
+    for (rank, merge) in (0_u32..).zip(merges) {
+        let pair = merge.split_once(' ');
+        let pair = pair.and_then(|(left, right)| Some((*words.get(left)?, *words.get(right)?)));
+        let pair = pair.ok_or_else(|| {
+            Fault::malformed(format!("tokenizer.ggml.merges[{rank}]"), "it names what is not a token")
+        })?;
+        ranks.entry(pair).or_insert(rank);
+    }
+    Ok(ranks)
 }
