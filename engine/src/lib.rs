@@ -1,5 +1,6 @@
 //! The embedded inference backend: reads a GGUF file and answers in canon's events.
 
+mod adapter;
 mod backend;
 mod chat;
 mod encoder;
@@ -19,7 +20,8 @@ pub mod scheduler;
 mod template;
 pub mod tokenizer;
 
-pub use backend::Engine;
+pub use adapter::Adapter;
+pub use backend::{AdapterFacts, Engine, Tuned};
 pub use encoder::{Encoder, EncoderFacts, EncoderOptions, EncoderOutline};
 pub use scheduler::{Facts, Options};
 

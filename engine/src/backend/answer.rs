@@ -5,6 +5,7 @@ use std::sync::Arc;
 use canon::{Event, Fault, Finish, StopReason, Tally, Usage};
 
 use super::channel::Sender;
+use crate::adapter::Adapter;
 use crate::chat::Reader;
 use crate::grammar::Guide;
 use crate::sampler::{Sampler, StopScanner};
@@ -26,6 +27,7 @@ pub(super) struct Answer {
     pub(super) guide: Option<Guide>,
     pub(super) text: Text,
     pub(super) sender: Sender,
+    pub(super) adapter: Option<Arc<Adapter>>,
     pub(super) tally: Arc<Tally>,
     /// What the prompt came to.
     pub(super) used: Usage,
@@ -166,6 +168,10 @@ impl Sequence for Answer {
             ..Usage::default()
         };
         self.tally.set_prompt(self.used);
+    }
+
+    fn adapter(&self) -> Option<Arc<Adapter>> {
+        self.adapter.clone()
     }
 
     fn cancelled(&self) -> bool {

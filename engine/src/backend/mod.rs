@@ -4,6 +4,7 @@ mod answer;
 mod channel;
 pub(crate) mod desk;
 mod language;
+mod tuned;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,9 @@ use self::answer::{Answer, Text};
 use self::channel::channel;
 use self::desk::Desk;
 use self::language::{Language, Prepared};
+use self::tuned::Adapters;
+pub use self::tuned::{AdapterFacts, Tuned};
+use crate::adapter::Adapter;
 use crate::chat::{Reader, has_shape, text_bytes};
 use crate::gguf::Gguf;
 use crate::sampler::{Random, Sampler, StopScanner, entropy};
@@ -29,6 +33,7 @@ pub struct Engine {
     language: Arc<Language>,
     desk: Desk,
     capabilities: Capabilities,
+    adapters: Adapters,
 }
 
 impl Engine {
@@ -64,7 +69,13 @@ impl Engine {
             hints: if options.prefix_cache { HintSet::TIER.with(HintSet::CACHE) } else { HintSet::TIER },
             ..Capabilities::default()
         };
-        Ok(Self { scheduler, language: Arc::new(language), desk: Desk::open()?, capabilities })
+        Ok(Self {
+            scheduler,
+            language: Arc::new(language),
+            desk: Desk::open()?,
+            capabilities,
+            adapters: Adapters::default(),
+        })
     }
 
     /// What it can take: the context, and what runs it.
@@ -91,7 +102,7 @@ impl Engine {
         self.scheduler.running()
     }
 
-    async fn start(&self, request: Arc<Request>) -> Result<Generation, Fault> {
+    async fn start(&self, request: Arc<Request>, adapter: Option<Arc<Adapter>>) -> Result<Generation, Fault> {
         let context = self.facts().context_tokens;
         let prepared = if is_small(&request) {
             self.language.prepare(&request, context)?
@@ -102,7 +113,9 @@ impl Engine {
         let tally = Arc::new(Tally::default());
         tally.set_input(prepared.prompt.len() as u64);
         let (sender, events) = channel();
-        let answer = self.answer(&request, prepared, sender, Arc::clone(&tally));
+        let mut answer = self.answer(&request, prepared, sender, Arc::clone(&tally));
+        answer.terms.adapter = adapter.as_ref().map_or(0, |adapter| adapter.number());
+        answer.adapter = adapter;
         self.scheduler.submit(Box::new(answer))?;
         let ignored = HintSet::of(&request).without(self.capabilities.hints);
         Ok(Generation { events: Box::pin(events), tally, relayed: false, ignored })
@@ -142,6 +155,7 @@ impl Engine {
             guide,
             text,
             sender,
+            adapter: None,
             tally,
             used,
             produced: 0,
@@ -165,7 +179,7 @@ impl Backend for Engine {
     }
 
     fn generate(&self, request: Arc<Request>) -> BoxFuture<'_, Result<Generation, Fault>> {
-        Box::pin(self.start(request))
+        Box::pin(self.start(request, None))
     }
 }
 

@@ -120,7 +120,7 @@ impl Family {
 }
 
 /// The name in a GGUF file of a module that all families name alike: what a tensor's name is before `.weight`.
-fn module(theirs: &str) -> Option<String> {
+pub(crate) fn module(theirs: &str) -> Option<String> {
     if let Some((_, ours)) = OUTER.iter().find(|(name, _)| *name == theirs) {
         return Some((*ours).to_owned());
     }

@@ -10,7 +10,7 @@ pub(super) const FILE_BYTES_MAX: usize = 256 << 20;
 
 /// An object of a JSON file; its faults name the file and the member.
 #[derive(Clone)]
-pub(super) struct Json {
+pub(crate) struct Json {
     /// The file's name, and the members that lead here.
     path: String,
     value: Value,
@@ -18,7 +18,7 @@ pub(super) struct Json {
 
 impl Json {
     /// Reads a file of a folder.
-    pub(super) fn read(folder: &Path, name: &str) -> Result<Self, Fault> {
+    pub(crate) fn read(folder: &Path, name: &str) -> Result<Self, Fault> {
         Self::optional(folder, name)?.ok_or_else(|| {
             let problem = format!("lacks {name}; take the whole folder that the model came in");
             Fault::malformed(folder.display().to_string(), problem)
@@ -26,7 +26,7 @@ impl Json {
     }
 
     /// Reads a file that a folder may lack.
-    pub(super) fn optional(folder: &Path, name: &str) -> Result<Option<Self>, Fault> {
+    pub(crate) fn optional(folder: &Path, name: &str) -> Result<Option<Self>, Fault> {
         let Some(bytes) = bytes(folder, name)? else { return Ok(None) };
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Fault::malformed(name, format!("is no JSON: {error}")))?;
@@ -37,7 +37,7 @@ impl Json {
     }
 
     /// A member, unless it is absent or `null`.
-    pub(super) fn get(&self, member: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, member: &str) -> Option<&Value> {
         self.value.get(member).filter(|value| !value.is_null())
     }
 
@@ -51,53 +51,53 @@ impl Json {
         read(value).map(Some).ok_or_else(|| self.malformed(member, format!("is not {wanted}")))
     }
 
-    pub(super) fn u32(&self, member: &str) -> Result<Option<u32>, Fault> {
+    pub(crate) fn u32(&self, member: &str) -> Result<Option<u32>, Fault> {
         self.read_as(member, "a whole number of 32 bits", |value| u32::try_from(value.as_u64()?).ok())
     }
 
-    pub(super) fn f64(&self, member: &str) -> Result<Option<f64>, Fault> {
+    pub(crate) fn f64(&self, member: &str) -> Result<Option<f64>, Fault> {
         self.read_as(member, "a number", Value::as_f64)
     }
 
-    pub(super) fn bool(&self, member: &str) -> Result<Option<bool>, Fault> {
+    pub(crate) fn bool(&self, member: &str) -> Result<Option<bool>, Fault> {
         self.read_as(member, "a truth value", Value::as_bool)
     }
 
-    pub(super) fn text(&self, member: &str) -> Result<Option<&str>, Fault> {
+    pub(crate) fn text(&self, member: &str) -> Result<Option<&str>, Fault> {
         let Some(value) = self.get(member) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| self.malformed(member, "is not a text"))
     }
 
-    pub(super) fn texts(&self, member: &str) -> Result<Option<Vec<&str>>, Fault> {
+    pub(crate) fn texts(&self, member: &str) -> Result<Option<Vec<&str>>, Fault> {
         let Some(value) = self.get(member) else { return Ok(None) };
         let texts: Option<Vec<&str>> =
             value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
         texts.map(Some).ok_or_else(|| self.malformed(member, "is not a list of texts"))
     }
 
-    pub(super) fn numbers(&self, member: &str) -> Result<Option<Vec<f64>>, Fault> {
+    pub(crate) fn numbers(&self, member: &str) -> Result<Option<Vec<f64>>, Fault> {
         self.read_as(member, "a list of numbers", |value| {
             value.as_array()?.iter().map(Value::as_f64).collect()
         })
     }
 
     /// A member that is an object.
-    pub(super) fn object(&self, member: &str) -> Result<Option<Self>, Fault> {
+    pub(crate) fn object(&self, member: &str) -> Result<Option<Self>, Fault> {
         let path = self.name(member);
         self.read_as(member, "an object", |value| {
             value.is_object().then(|| Self { path, value: value.clone() })
         })
     }
 
-    pub(super) fn required<T>(&self, member: &str, value: Option<T>) -> Result<T, Fault> {
+    pub(crate) fn required<T>(&self, member: &str, value: Option<T>) -> Result<T, Fault> {
         value.ok_or_else(|| self.malformed(member, "is missing"))
     }
 
-    pub(super) fn malformed(&self, member: &str, problem: impl Into<String>) -> Fault {
+    pub(crate) fn malformed(&self, member: &str, problem: impl Into<String>) -> Fault {
         Fault::malformed(self.name(member), problem.into())
     }
 
-    pub(super) fn unsupported(&self, member: &str, remedy: impl Into<String>) -> Fault {
+    pub(crate) fn unsupported(&self, member: &str, remedy: impl Into<String>) -> Fault {
         Fault::unsupported(self.name(member), remedy.into())
     }
 

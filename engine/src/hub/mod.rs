@@ -28,11 +28,16 @@ use crate::gguf::{Draft, Gguf};
 use crate::quant::decode;
 use crate::safetensors::SafeTensors;
 use family::Family;
-use json::Json;
+
+pub(crate) use family::module;
+pub(crate) use json::Json;
 
 /// The key that says that a number turns with the one half a head away, whatever the architecture says. No GGUF file has
 /// it.
 pub(crate) const HALVES: &str = "outcrop.rope.halves";
+
+/// The tensor that makes logits, where the embedding does not.
+const OUTPUT: &str = "lm_head.weight";
 
 /// Opens a folder.
 ///
@@ -47,9 +52,14 @@ pub(crate) fn open(folder: &Path) -> Result<Gguf, Fault> {
     let rows = tensors.tensor("model.embed_tokens.weight")?.map_or(0, |tensor| tensor.rows());
     let vocabulary = vocabulary::translate(folder, rows, &mut draft)?;
     words::translate(folder, &config, &vocabulary, &mut draft)?;
-    let is_tied = config.bool("tie_word_embeddings")?.unwrap_or(false);
+    let tied = config.bool("tie_word_embeddings")?;
+    if tied == Some(false) && tensors.place(OUTPUT).is_none() {
+        let problem = "the folder lacks this tensor, and config.json says that it is not the embedding's";
+        return Err(Fault::malformed(format!("tensor {OUTPUT}"), problem));
+    }
+    let is_tied = tied.unwrap_or(false);
     for theirs in tensors.names() {
-        if (is_tied && theirs == "lm_head.weight") || family::is_redundant(theirs) {
+        if (is_tied && theirs == OUTPUT) || family::is_redundant(theirs) {
             continue;
         }
         let name = family.tensor(theirs)?;

@@ -1,9 +1,12 @@
 //! Small folders for tests, and what a model computes.
 
+use std::sync::Arc;
+
 use half::{bf16, f16};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::adapter::Adapter;
 use crate::gguf::Gguf;
 use crate::kernels::{Isa, Kernels};
 use crate::kv::{Held, Kv};
@@ -63,20 +66,66 @@ pub(crate) fn vocabulary<'a>(golden: &'a Value, entry: &Value) -> &'a Value {
     &golden["vocabularies"][entry["vocabulary"].as_u64().unwrap() as usize]
 }
 
+/// A model with its cache.
+pub(crate) struct Bench {
+    model: Model,
+    kernels: Kernels,
+    kv: Kv,
+    scratch: Scratch,
+}
+
+impl Bench {
+    pub(crate) fn new(gguf: &Gguf) -> Self {
+        let mut kernels = Kernels::new(2, Isa::best()).unwrap();
+        let model = Model::load(gguf, &mut kernels).unwrap();
+        let kv = Kv::new(model.config.geometry(), 64 << 20);
+        let scratch = Scratch::new(&model.config);
+        Self { model, kernels, kv, scratch }
+    }
+
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.model.config.vocabulary
+    }
+
+    /// The logits after each token of each sequence, computed in steps of at most `step` rows, all sequences together.
+    pub(crate) fn logits(
+        &mut self,
+        sequences: &[(Vec<u32>, Option<Arc<Adapter>>)],
+        step: usize,
+    ) -> Vec<Vec<Vec<f32>>> {
+        let mut held: Vec<Held> = sequences.iter().map(|_| Held::default()).collect();
+        for (held, (tokens, _)) in held.iter_mut().zip(sequences) {
+            assert!(self.kv.hold(held, tokens.len()));
+        }
+        // Position after position, so that sequences take turns within a step.
+        let longest = sequences.iter().map(|(tokens, _)| tokens.len()).max().unwrap_or(0);
+        let rows: Vec<Row> = (0..longest)
+            .flat_map(|position| (0..sequences.len()).map(move |sequence| (sequence, position)))
+            .filter_map(|(sequence, position)| {
+                let token = *sequences[sequence].0.get(position)?;
+                Some(Row { sequence, position, token, logits: true })
+            })
+            .collect();
+        let mut logits = vec![Vec::new(); sequences.len()];
+        for rows in rows.chunks(step) {
+            let batch = Batch {
+                rows: rows.to_vec(),
+                pages: held.iter().map(Held::pages).collect(),
+                adapters: sequences.iter().map(|(_, adapter)| adapter.as_deref()).collect(),
+            };
+            self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
+            for (number, row) in rows.iter().enumerate() {
+                logits[row.sequence].push(self.scratch.logits.row(number).to_vec());
+            }
+        }
+        held.iter_mut().for_each(|held| self.kv.give_back(held));
+        logits
+    }
+}
+
 /// The logits after each of `tokens`.
 pub(crate) fn logits(gguf: &Gguf, tokens: &[u32]) -> Vec<Vec<f32>> {
-    let mut kernels = Kernels::new(2, Isa::best()).unwrap();
-    let model = Model::load(gguf, &mut kernels).unwrap();
-    let mut kv = Kv::new(model.config.geometry(), 64 << 20);
-    let mut scratch = Scratch::new(&model.config);
-    let mut held = Held::default();
-    assert!(kv.hold(&mut held, tokens.len()));
-    let rows = tokens.iter().enumerate();
-    let rows =
-        rows.map(|(position, token)| Row { sequence: 0, position, token: *token, logits: true }).collect();
-    let batch = Batch { rows, pages: vec![held.pages()] };
-    model.step(&mut kernels, &mut kv.cache, &batch, &mut scratch);
-    (0..tokens.len()).map(|row| scratch.logits.row(row).to_vec()).collect()
+    Bench::new(gguf).logits(&[(tokens.to_vec(), None)], 7).remove(0)
 }
 
 /// The worst error, relative to how far the logits lie apart.

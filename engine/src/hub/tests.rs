@@ -113,4 +113,7 @@ fn what_is_not_known_is_refused_by_file_and_member() {
     let mut odd = entry.clone();
     odd["shapes"]["model.layers.0.self_attn.sinks"] = json!([4]);
     assert!(fault(write(&golden, &odd, |_| ()).path()).starts_with("tensor model.layers.0.self_attn.sinks"));
+    let mut untied = golden["folders"][0].clone();
+    untied["shapes"].as_object_mut().unwrap().remove("lm_head.weight");
+    assert!(fault(write(&golden, &untied, |_| ()).path()).starts_with("tensor lm_head.weight"));
 }

@@ -66,6 +66,7 @@ macro_rules! entries {
 
             use crate::kernels::cache::{Place, Writer};
             use crate::kernels::lanes;
+            use crate::kernels::adapter::{self, Change, Delta};
             use crate::kernels::attention::{self, Block};
             use crate::kernels::matrix::Matrix;
             use crate::kernels::panel::{self, Destination};
@@ -100,6 +101,12 @@ macro_rules! entries {
             ) {
                 // SAFETY: The caller's promise.
                 unsafe { panel::multiply::<$arch>(matrix, tiles, input, rows, to) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn change(input: &[f32], delta: &Delta, change: Change<'_>, to: &mut [f32]) {
+                // SAFETY: The caller's promise.
+                unsafe { adapter::change::<$arch>(input, delta, change, to) };
             }
 
             $(#[target_feature(enable = $features)])?

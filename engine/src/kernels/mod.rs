@@ -3,6 +3,7 @@
 //! This is the only room with `unsafe` (but for mapping the file). Its doors are safe: [`Kernels`] checks shapes before
 //! it hands out work. A kernel is a type that implements `arch::Arch`; it is held to `portable` bit by bit.
 
+mod adapter;
 mod arch;
 mod attention;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +32,7 @@ use isa::call;
 use panel::{Destination, TILES};
 use pool::{Pointer, Pool};
 
+pub(crate) use adapter::{Delta, DeltaShape};
 pub(crate) use attention::{Attention, HEAD_LEN_MAX};
 pub(crate) use cache::{Cache, Geometry, PAGE_TOKENS, Page, Place, Places};
 pub(crate) use isa::Isa;

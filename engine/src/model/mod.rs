@@ -4,8 +4,10 @@
 //! state and each behind a root-mean-square norm. A row's result does not depend on the other rows of its step.
 
 mod architecture;
+mod change;
 mod config;
 mod keys;
+mod part;
 mod rope;
 mod weights;
 
@@ -16,14 +18,17 @@ mod tests;
 
 use canon::Fault;
 
+use crate::adapter::Adapter;
 use crate::gguf::Gguf;
 use crate::kernels::{
     Attention, Cache, Floats, Input, Kernels, Matrix, Mode, PAGE_TOKENS, Page, Place, Places, Product, Step,
     Turns,
 };
+use change::{Change, Changes};
 use weights::{Layer, Weights};
 
 pub(crate) use config::Config;
+pub(crate) use part::Part;
 
 /// A model that can be run.
 pub(crate) struct Model {
@@ -48,6 +53,21 @@ pub(crate) struct Batch<'a> {
     pub(crate) rows: Vec<Row>,
     /// The pages of each sequence.
     pub(crate) pages: Vec<&'a [Page]>,
+    /// The adapter of each sequence; empty where none has one.
+    pub(crate) adapters: Vec<Option<&'a Adapter>>,
+}
+
+/// A layer, and what adapters change of it.
+struct Stage<'a> {
+    number: usize,
+    layer: &'a Layer,
+    changes: &'a Changes<'a>,
+}
+
+impl<'a> Stage<'a> {
+    fn change(&self, part: Part) -> Change<'a> {
+        self.changes.at(self.number, part)
+    }
 }
 
 /// Room for what a step computes on its way, kept from step to step.
@@ -60,6 +80,8 @@ pub(crate) struct Scratch {
     inner: Floats,
     /// What attention or feed-forward adds, where it has a norm on its way.
     added: Floats,
+    /// What adapters add behind a gate.
+    gated: Floats,
     inputs: Inputs,
     /// Of each row that wanted them, one row of logits.
     pub(crate) logits: Floats,
@@ -85,6 +107,7 @@ impl Scratch {
             attended: Floats::new(queries),
             inner: Floats::new(config.inner),
             added: Floats::new(config.width),
+            gated: Floats::new(config.inner),
             inputs: Inputs { hidden: Vec::new(), attended: Vec::new(), inner: Vec::new() },
             logits: Floats::new(config.vocabulary),
             rows: 0,
@@ -150,21 +173,26 @@ impl Model {
         scratch.resize(batch.rows.len());
         self.embed(kernels, batch, &mut scratch.hidden);
         let mut step = self.plan(batch);
+        let mut changes = Changes::of(batch);
         for (number, layer) in self.weights.layers.iter().enumerate() {
-            self.project(layer, number, kernels, (cache, &step, scratch));
+            let stage = Stage { number, layer, changes: &changes };
+            self.project(&stage, kernels, (cache, &step, scratch));
             if number + 1 == self.weights.layers.len() {
                 // The last layer leaves keys and values of all rows; the rest of it only serves logits.
                 let rows = batch.rows.iter().enumerate();
                 let wanted: Vec<usize> =
                     rows.filter(|(_, row)| row.logits).map(|(number, _)| number).collect();
                 let rows = wanted.iter().map(|row| batch.rows[*row]).collect();
-                step = self.plan(&Batch { rows, pages: batch.pages.clone() });
+                let (pages, adapters) = (batch.pages.clone(), batch.adapters.clone());
+                let last = Batch { rows, pages, adapters };
+                (step, changes) = (self.plan(&last), Changes::of(&last));
                 scratch.keep(&wanted);
             }
-            self.attend(layer, number, kernels, (cache, &step, scratch));
-            self.feed_forward(layer, kernels, scratch);
+            let stage = Stage { number, layer, changes: &changes };
+            self.attend(&stage, kernels, (cache, &step, scratch));
+            self.feed_forward(&stage, kernels, scratch);
         }
-        self.logits(kernels, scratch);
+        self.logits(kernels, &changes, scratch);
     }
 
     fn embed(&self, kernels: &mut Kernels, batch: &Batch<'_>, to: &mut Floats) {
@@ -213,11 +241,11 @@ impl Model {
     /// Makes queries, keys and values, and keeps the last two.
     fn project(
         &self,
-        layer: &Layer,
-        number: usize,
+        stage: &Stage<'_>,
         kernels: &mut Kernels,
         (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
     ) {
+        let Stage { number, layer, .. } = *stage;
         let Scratch { hidden, queries, keys, values, inputs, rows, .. } = scratch;
         let input = &mut inputs.hidden[..*rows];
         let norm = Some((layer.attention_norm.as_slice(), self.config.epsilon));
@@ -230,34 +258,51 @@ impl Model {
                 Product { steps: &[(&layer.value, Mode::Set)], to: values },
             ],
         );
+        stage.change(Part::Query).add(kernels, input, queries);
+        stage.change(Part::Key).add(kernels, input, keys);
+        stage.change(Part::Value).add(kernels, input, values);
         kernels.remember(cache, &self.view(layer, number), step, (keys, values));
     }
 
     fn attend(
         &self,
-        layer: &Layer,
-        number: usize,
+        stage: &Stage<'_>,
         kernels: &mut Kernels,
         (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
     ) {
+        let Stage { number, layer, .. } = *stage;
         let Scratch { hidden, queries, attended, added, inputs, rows, .. } = scratch;
         let input = &mut inputs.attended[..*rows];
         kernels.attend(cache, &self.view(layer, number), step, (queries, attended));
         kernels.prepare(&|row| attended.row(row), None, input);
-        self.add(kernels, input, (&layer.output, layer.output_norm.as_deref()), (added, hidden));
+        let output = (&layer.output, layer.output_norm.as_deref(), stage.change(Part::Output));
+        self.add(kernels, input, output, (added, hidden));
     }
 
-    fn feed_forward(&self, layer: &Layer, kernels: &mut Kernels, scratch: &mut Scratch) {
-        let Scratch { hidden, inner, added, inputs, rows, .. } = scratch;
+    fn feed_forward(&self, stage: &Stage<'_>, kernels: &mut Kernels, scratch: &mut Scratch) {
+        let layer = stage.layer;
+        let Scratch { hidden, inner, added, gated, inputs, rows, .. } = scratch;
         let norm = Some((layer.inner_norm.as_slice(), self.config.epsilon));
         let input = &mut inputs.hidden[..*rows];
         kernels.prepare(&|row| hidden.row(row), norm, input);
-        let gate = Mode::Gate(self.config.architecture.activation);
-        let steps = [(&layer.gate, Mode::Set), (&layer.up, gate)];
-        kernels.multiply(input, &mut [Product { steps: &steps, to: inner }]);
+        let activation = self.config.architecture.activation;
+        let (gate, up) = ((&layer.gate, Mode::Set), (&layer.up, Mode::Gate(activation)));
+        let changes = (stage.change(Part::Gate), stage.change(Part::Up));
+        if changes.0.is_any() || changes.1.is_any() {
+            // What is changed before the gate must be whole before it is one.
+            kernels.multiply(input, &mut [Product { steps: &[gate], to: inner }]);
+            changes.0.add(kernels, input, inner);
+            gated.resize(*rows);
+            changes.1.gated(kernels, input, (activation, inner), gated);
+            kernels.multiply(input, &mut [Product { steps: &[up], to: inner }]);
+            changes.1.add_gated(kernels, gated, inner);
+        } else {
+            kernels.multiply(input, &mut [Product { steps: &[gate, up], to: inner }]);
+        }
         let input = &mut inputs.inner[..*rows];
         kernels.prepare(&|row| inner.row(row), None, input);
-        self.add(kernels, input, (&layer.down, layer.down_norm.as_deref()), (added, hidden));
+        let down = (&layer.down, layer.down_norm.as_deref(), stage.change(Part::Down));
+        self.add(kernels, input, down, (added, hidden));
     }
 
     /// Adds a product to the hidden state, by way of its norm if it has one.
@@ -265,18 +310,20 @@ impl Model {
         &self,
         kernels: &mut Kernels,
         input: &[Input],
-        (matrix, norm): (&Matrix, Option<&[f32]>),
+        (matrix, norm, change): (&Matrix, Option<&[f32]>, Change<'_>),
         (added, hidden): (&mut Floats, &mut Floats),
     ) {
         let Some(norm) = norm else {
             let steps = [(matrix, Mode::Add)];
-            return kernels.multiply(input, &mut [Product { steps: &steps, to: hidden }]);
+            kernels.multiply(input, &mut [Product { steps: &steps, to: hidden }]);
+            return change.add(kernels, input, hidden);
         };
         kernels.multiply(input, &mut [Product { steps: &[(matrix, Mode::Set)], to: added }]);
+        change.add(kernels, input, added);
         kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
     }
 
-    fn logits(&self, kernels: &mut Kernels, scratch: &mut Scratch) {
+    fn logits(&self, kernels: &mut Kernels, changes: &Changes<'_>, scratch: &mut Scratch) {
         let Scratch { hidden, inputs, logits, rows, .. } = scratch;
         logits.resize(*rows);
         let input = &mut inputs.hidden[..*rows];
@@ -285,5 +332,6 @@ impl Model {
         let output = self.weights.output.as_ref().unwrap_or(&self.weights.embedding);
         let mode = self.config.logit_cap.map_or(Mode::Set, Mode::Cap);
         kernels.multiply(input, &mut [Product { steps: &[(output, mode)], to: logits }]);
+        changes.add_to_logits(kernels, input, logits);
     }
 }

@@ -120,7 +120,11 @@ impl Engine {
         }
         let count = rows.len();
         debug_assert!(count > 0, "what comes first always goes on");
-        let batch = Batch { rows, pages: self.running.iter().map(|running| running.held.pages()).collect() };
+        let batch = Batch {
+            rows,
+            pages: self.running.iter().map(|running| running.held.pages()).collect(),
+            adapters: self.running.iter().map(|running| running.adapter.as_deref()).collect(),
+        };
         self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
         self.work.steps.add(1);
         self.choose();

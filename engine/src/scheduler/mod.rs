@@ -30,7 +30,7 @@ use canon::{Fault, Kind};
 use crate::gguf::Gguf;
 use crate::kernels::{Isa, Kernels};
 use crate::kv::Kv;
-use crate::model::Model;
+use crate::model::{Config, Model};
 use engine::Engine;
 use queue::Queue;
 
@@ -44,6 +44,7 @@ pub struct Scheduler {
     queue: Arc<Queue>,
     facts: Facts,
     work: Arc<Counters>,
+    config: Config,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -82,19 +83,25 @@ impl Scheduler {
         }
         let model = model.within(facts.context_tokens);
         let queue = Arc::new(Queue::new(options.queue_max));
+        let config = model.config.clone();
         let engine = Engine::new(model, kernels, kv, options);
         let work = engine.counters();
         let thread = thread::Builder::new().name("engine-0".to_owned());
         let taken = Arc::clone(&queue);
         let thread = thread.spawn(move || engine.run(&taken)).map_err(Fault::internal)?;
         tracing::info!(?facts, threads = options.threads, "the model is loaded");
-        Ok(Self { queue, facts, work, thread: Some(thread) })
+        Ok(Self { queue, facts, config, work, thread: Some(thread) })
     }
 
     /// What it can take.
     #[must_use]
     pub const fn facts(&self) -> Facts {
         self.facts
+    }
+
+    /// The model's sizes, which adapters are held against.
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Takes a sequence into the queue.

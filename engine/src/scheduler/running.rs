@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::account::Account;
 use super::draft::Trust;
 use super::{Keep, Next, Sequence, Supply, Terms};
+use crate::adapter::Adapter;
 use crate::kernels::PAGE_TOKENS;
 use crate::kv::{Held, Kv, Scope};
 use canon::Tier;
@@ -15,6 +16,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// A sequence that was submitted: what it has, and where it stands.
 pub(super) struct Running {
     pub(super) sequence: Box<dyn Sequence>,
+    /// What changes the model for it.
+    pub(super) adapter: Option<Arc<Adapter>>,
     /// The prompt, and what was generated.
     pub(super) tokens: Vec<u32>,
     prompt: usize,
@@ -74,6 +77,7 @@ impl Running {
         let Terms { tier, caller, adapter, keep } = terms;
         let (tokens, tokens_left) = (sequence.prompt().to_vec(), sequence.tokens_max());
         Self {
+            adapter: sequence.adapter(),
             sequence,
             prompt: tokens.len(),
             tokens,

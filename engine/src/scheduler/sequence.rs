@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use canon::{Fault, Tier};
 
+use crate::adapter::Adapter;
+
 /// What the scheduler runs: a prompt, and what to do with the logits that follow it.
 ///
 /// Every method is called by the engine while other sequences wait, so none of them blocks.
@@ -15,6 +17,11 @@ pub trait Sequence: Send {
     /// Whose it is and how it is to be treated; asked once.
     fn terms(&self) -> Terms {
         Terms::default()
+    }
+
+    /// What changes the model for it; asked once.
+    fn adapter(&self) -> Option<Arc<Adapter>> {
+        None
     }
 
     /// The caller went away; asked before every step.

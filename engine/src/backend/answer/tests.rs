@@ -38,6 +38,7 @@ fn case(tokens_max: usize, stop: &[&str], shape: Option<&Shape<'_>>) -> Case {
     let (sender, receiver) = channel();
     let tally = Arc::new(Tally::default());
     let answer = Answer {
+        adapter: None,
         prompt: vec![0; 7],
         budget: Budget { tokens_max, reason: StopReason::MaxTokens },
         terms: Terms::default(),
