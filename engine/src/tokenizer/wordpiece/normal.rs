@@ -70,7 +70,8 @@ impl Normalizer {
     /// As for [`Set::new`].
     pub(super) fn new(rules: Rules) -> Result<Self, Fault> {
         // Six characters have become marks or ceased to be since Unicode 8, and U+166D and U+111C9 were punctuation then.
-        let marks = Set::new(r"[[\p{Mn}&&\p{age:8.0}]\u{1734}\u{1171e}--[\u{1885}\u{1886}\u{a9bd}\u{111c9}]]")?;
+        let marks =
+            Set::new(r"[[\p{Mn}&&\p{age:8.0}]\u{1734}\u{1171e}--[\u{1885}\u{1886}\u{a9bd}\u{111c9}]]")?;
         let controls = Set::new(r"[\p{Cc}\p{Co}[\p{Cf}&&\p{age:8.0}]]")?;
         let punctuation = Set::new(r"[[:punct:][\p{P}&&\p{age:8.0}]\u{166d}\u{111c9}]")?;
         Ok(Self { rules, marks, controls, punctuation })
