@@ -1,4 +1,4 @@
-//! WordPiece, the tokenizer of BERT and its kin, as Hugging Face's `tokenizer.json` describes it.
+//! `WordPiece`, the tokenizer of BERT and its kin, as Hugging Face's `tokenizer.json` describes it.
 //!
 //! A text is normalised (control characters out, white space to spaces, spaces around Chinese characters, accents off,
 //! small letters), cut at white space and around punctuation, and each word is taken apart from its start, always by the

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::decode;
 use crate::AnswerHead;
 
-fn ask(more: Value) -> Bytes {
+fn ask(more: &Value) -> Bytes {
     let mut body = json!({"model": "m", "input": "hi"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Bytes::from(body.to_string())
@@ -27,7 +27,7 @@ fn an_input_is_a_text_or_tokens_or_a_list_of_either() {
         (json!([[1], [2, 3]]), vec![EmbedInput::Tokens(vec![1]), EmbedInput::Tokens(vec![2, 3])]),
         (json!(["[1]"]), vec![text("[1]")]),
     ] {
-        assert_eq!(decode(&ask(json!({"input": input}))).unwrap().request.inputs, expected, "{input}");
+        assert_eq!(decode(&ask(&json!({"input": input}))).unwrap().request.inputs, expected, "{input}");
     }
     let spaced = Bytes::from_static(b"{\"model\":\"m\",\"input\":[ \n [1 ] ]}");
     assert_eq!(decode(&spaced).unwrap().request.inputs, [EmbedInput::Tokens(vec![1])]);
@@ -51,13 +51,13 @@ fn what_cannot_be_read_is_refused_by_name() {
         (json!({"encoding_format": "hex"}), "encoding_format: must be float or base64"),
         (json!({"stream": true}), "stream: this member is not supported; leave it out"),
     ] {
-        assert_eq!(decode(&ask(more)).err().unwrap().message(), message);
+        assert_eq!(decode(&ask(&more)).err().unwrap().message(), message);
     }
 }
 
 #[test]
 fn members_become_what_canon_has_for_them() {
-    let request = decode(&ask(json!({"dimensions": 384, "user": "u"}))).unwrap().request;
+    let request = decode(&ask(&json!({"dimensions": 384, "user": "u"}))).unwrap().request;
     assert_eq!((request.dimensions, request.hints.user.as_deref()), (Some(384), Some("u")));
     assert_eq!((request.normalize, request.purpose), (None, None));
     assert_eq!(canon::HintSet::of_embed(&request).names().collect::<Vec<_>>(), ["user"]);
@@ -72,7 +72,7 @@ fn an_answer_is_openais_with_floats_or_base64() {
         finish: Finish::new(StopReason::EndTurn, Usage::plain(7, 0)),
     };
     let say = |more: Value| -> Value {
-        let reply = decode(&ask(more)).unwrap().encoder.whole(&head, &answer, Duration::ZERO);
+        let reply = decode(&ask(&more)).unwrap().encoder.whole(&head, &answer, Duration::ZERO);
         serde_json::from_slice(&reply.body).unwrap()
     };
     let with = |first: Value, second: Value| {
