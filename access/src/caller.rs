@@ -26,6 +26,12 @@ impl Caller {
     pub fn may_use(&self, model: &str) -> bool {
         self.models.iter().any(|pattern| pattern.matches(model))
     }
+
+    /// Whether the key is for every model there may ever be.
+    #[must_use]
+    pub fn may_use_all(&self) -> bool {
+        self.models.contains(&Pattern::any())
+    }
 }
 
 /// How a caller proved who they are.

@@ -18,11 +18,15 @@ pub enum Action {
     ListInferenceProfiles,
     /// Describe one inference profile.
     GetInferenceProfile,
+    /// See which models are in memory.
+    DescribeModels,
+    /// Load a model, unload it, or pin it: what everybody else's calls then feel.
+    ManageModel,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::InvokeModel,
         Self::InvokeModelWithResponseStream,
         Self::CountTokens,
@@ -30,6 +34,8 @@ impl Action {
         Self::GetFoundationModel,
         Self::ListInferenceProfiles,
         Self::GetInferenceProfile,
+        Self::DescribeModels,
+        Self::ManageModel,
     ];
 
     /// The name in policies and in the audit.
@@ -43,12 +49,19 @@ impl Action {
             Self::GetFoundationModel => "bedrock:GetFoundationModel",
             Self::ListInferenceProfiles => "bedrock:ListInferenceProfiles",
             Self::GetInferenceProfile => "bedrock:GetInferenceProfile",
+            Self::DescribeModels => "outcrop:DescribeModels",
+            Self::ManageModel => "outcrop:ManageModel",
         }
     }
 
     /// Whether it is done to no model in particular. Whoever answers it shows only what [`Caller::may_use`] allows.
     const fn is_listing(self) -> bool {
-        matches!(self, Self::ListFoundationModels | Self::ListInferenceProfiles)
+        matches!(self, Self::ListFoundationModels | Self::ListInferenceProfiles | Self::DescribeModels)
+    }
+
+    /// Whether it changes what all callers share. Only a key that may use every model may do it.
+    const fn is_management(self) -> bool {
+        matches!(self, Self::ManageModel)
     }
 }
 
@@ -81,12 +94,17 @@ impl Permit {
 }
 
 /// Decides whether `caller` may do `action` to `model`. What no rule allows is denied: a model outside the key's
-/// patterns, and an action on a model that names none.
+/// patterns, an action on a model that names none, and management by a key that is not for all models.
 ///
 /// # Errors
 /// [`Kind::Forbidden`].
 pub fn authorise(caller: Caller, action: Action, model: Option<&ModelId>) -> Result<Permit, Fault> {
     let allowed = model.map_or(action.is_listing(), |model| caller.may_use(model.as_str()));
+    if allowed && action.is_management() && !caller.may_use_all() {
+        let message = "Only a key that may use every model may load, unload or pin one.";
+        let detail = format!("key {} may not {}", caller.key, action.as_str());
+        return Err(Fault::new(Kind::Forbidden, message).with_detail(detail));
+    }
     if !allowed {
         let detail = format!(
             "key {} may not {} on {}",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use server::admin::Since;
+use server::local::parse_size;
 
 use crate::time::{parse_since, parse_span};
 
@@ -91,6 +92,7 @@ Examples:
   outcrop up
   outcrop up --listen 0.0.0.0:4100 --tls-name models.example.com
   outcrop up --model ~/models/Llama-3.2-1B-Instruct-Q4_K_M.gguf
+  outcrop up --model small.gguf --model large.gguf --model-memory-max 6GiB
   outcrop up --estate estate.toml --no-default-model
 
 SIGTERM and SIGINT let answers that have begun end, SIGHUP reads the estate file again.")]
@@ -104,9 +106,18 @@ pub(crate) struct Up {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) listen: SocketAddr,
-    /// Serve this GGUF file instead of the default model
+    /// Serve this GGUF file instead of the default model; repeat for more
     #[arg(long, env = "OUTCROP_MODEL", hide_env_values = true, value_name = "PATH.gguf", value_hint = ValueHint::FilePath, conflicts_with = "no_default_model")]
-    pub(crate) model: Option<PathBuf>,
+    pub(crate) model: Vec<PathBuf>,
+    /// What models in memory may take together, such as 6GiB [default: three quarters of the memory]
+    #[arg(long, env = "OUTCROP_MODEL_MEMORY_MAX", hide_env_values = true, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) model_memory_max: Option<u64>,
+    /// Unload a model that nobody has called for so long [default: keep it until its memory is wanted]
+    #[arg(long, env = "OUTCROP_MODEL_IDLE_S", hide_env_values = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) model_idle_s: Option<u64>,
+    /// How long a call waits for its model to be loaded
+    #[arg(long, env = "OUTCROP_MODEL_WAIT_S", hide_env_values = true, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) model_wait_s: u64,
     /// Serve the models that this file declares as well
     #[arg(long, env = "OUTCROP_ESTATE", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) estate: Option<PathBuf>,
@@ -203,10 +214,10 @@ pub(crate) struct Chat {
 #[derive(Args, Debug)]
 pub(crate) struct Whom {
     /// The server's URL [default: the server that runs on the data folder]
-    #[arg(long, env = "OUTCROP_ENDPOINT", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long, global = true, env = "OUTCROP_ENDPOINT", hide_env_values = true, value_name = "URL", value_hint = ValueHint::Url)]
     pub(crate) endpoint: Option<String>,
     /// A bearer key [default: the data folder's]
-    #[arg(long, env = "OUTCROP_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(long, global = true, env = "OUTCROP_API_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
 }
 
@@ -219,14 +230,60 @@ pub(crate) enum Format {
     Json,
 }
 
-/// List the models that are being served.
+/// List the models that are being served, and manage those that the server itself runs.
+///
+/// Without a command, lists every model that can be called. The server loads a model when it is called first; where
+/// memory is short, those used longest ago make way.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  outcrop models                           what can be called
+  outcrop models status                    what is in memory, and how much it takes
+  outcrop models load smollm2              before the first call comes
+  outcrop models pin local.llama-3-8b-v1:0 keep it there until the server ends")]
 pub(crate) struct Models {
+    #[command(subcommand)]
+    pub(crate) what: Option<ModelsCommand>,
     /// How to print
-    #[arg(long, default_value = "table", value_name = "FORMAT")]
+    #[arg(long, global = true, default_value = "table", value_name = "FORMAT")]
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) whom: Whom,
+}
+
+/// What to do with the models that a server runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Show which models are in memory
+    Status {
+        /// One model's id [default: all]
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
+    /// Load a model, and wait until it is in memory
+    Load {
+        /// Its id, or a known model's short name
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Unload a model as soon as its calls have ended
+    Unload {
+        /// Its id, or a known model's short name
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Load a model and keep it in memory until the server ends
+    Pin {
+        /// Its id, or a known model's short name
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Let a model make way for others again
+    Unpin {
+        /// Its id, or a known model's short name
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// Show requests and tokens by model and key.

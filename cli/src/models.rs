@@ -1,5 +1,7 @@
 //! `outcrop models`.
 
+mod manage;
+
 use std::path::Path;
 
 use canon::{Modality, ModelCard, Secret};
@@ -11,9 +13,13 @@ use crate::args::{Format, Models, Whom};
 use crate::report;
 use crate::table::{Column, render};
 
-/// Lists what the server serves.
+/// Lists what the server serves, or manages what it runs itself.
 pub(crate) async fn run(dir: &Path, models: Models) -> Result<(), Failure> {
-    let cards = client(dir, models.whom)?.models().await?;
+    let client = client(dir, models.whom)?;
+    if let Some(what) = models.what {
+        return manage::run(&client, what, models.format).await;
+    }
+    let cards = client.models().await?;
     report::data(&match models.format {
         Format::Table => table(&cards),
         Format::Json => format!("{:#}\n", cards.iter().map(json).collect::<serde_json::Value>()),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use server::local::models_bytes_max;
 use server::{Failure, Ready, UpOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,10 +20,13 @@ pub(crate) async fn run(data_dir: PathBuf, up: Up) -> Result<(), Failure> {
         data_dir,
         listen: up.listen,
         tls_names: up.tls_name,
-        model: up.model,
+        models: up.model,
         default_model: !up.no_default_model,
         estate: up.estate,
         model_dir: up.cache.model_dir,
+        model_memory_max: up.model_memory_max.unwrap_or_else(models_bytes_max),
+        model_idle: up.model_idle_s.map(Duration::from_secs),
+        model_wait: Duration::from_secs(up.model_wait_s),
         grace: Duration::from_secs(up.grace_s),
         threads: up.threads.map(usize::from),
     };

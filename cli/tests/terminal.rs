@@ -48,6 +48,7 @@ fn help_teaches() {
         check(&format!("help-{command}"), &[command, "--help"], &[]);
     }
     check("help-keys-create", &["keys", "create", "--help"], &[]);
+    check("help-models-load", &["models", "load", "--help"], &[]);
     check("help-audit-verify", &["audit", "verify", "--help"], &[]);
 }
 
@@ -57,6 +58,7 @@ fn a_command_line_that_is_wrong_is_refused_with_64() {
     check("wrong-command", &["modles"], &[]);
     check("wrong-listen", &["up", "--listen", "here"], &[]);
     check("wrong-estate", &["up", "--no-default-model"], &[]);
+    check("wrong-size", &["up", "--model-memory-max", "lots"], &[]);
     check("wrong-span", &["usage", "--since", "yesterday"], &[]);
     check("wrong-code", &["explain", "throttle"], &[]);
     check("wrong-model", &["pull", "gpt-2"], &[]);
@@ -72,6 +74,7 @@ fn what_is_not_there_is_said_with_what_to_do() {
         &["models", "--endpoint", "http://127.0.0.1:1"],
         &[("OUTCROP_API_KEY", "ABSK")],
     );
+    check("absent-server-to-load", &["models", "load", "smollm2"], &[]);
     check("absent-records", &["usage"], &[]);
     check("absent-audit", &["audit", "verify"], &[]);
     check("absent-prompt", &["chat"], &[]);

@@ -44,6 +44,8 @@ ENDPOINTS = [
     ("POST", "/anthropic/v1/messages/count_tokens", "anthropic", COUNT),
     ("POST", "/v1/messages/count_tokens", "anthropic", COUNT),
     ("GET", "/anthropic/v1/models", "anthropic", None),
+    ("GET", "/outcrop/v1/models", "bedrock", None),
+    ("GET", f"/outcrop/v1/models/{ID}", "bedrock", None),
 ]
 POSTS = [endpoint for endpoint in ENDPOINTS if endpoint[0] == "POST"]
 

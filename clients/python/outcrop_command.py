@@ -132,6 +132,17 @@ def models_are_listed():
 
 
 @case
+def a_model_that_was_unloaded_is_loaded_by_the_next_call():
+    for change in ("load", "unload"):
+        equal(json.loads(outcrop("models", change, MODEL, "--format", "json"))["id"], MODEL)
+    assert text_of(runtime().converse(**converse(QUESTION))).strip()
+    shelf = json.loads(outcrop("models", "status", "--format", "json"))
+    model = next(model for model in shelf["models"] if model["id"] == MODEL)
+    equal(model["state"], "loaded")
+    assert 0 < model["memoryBytes"] <= shelf["memoryBytes"] <= shelf["memoryBytesMax"], shelf
+
+
+@case
 def a_chat_answers_and_pipes_nothing_else():
     assert outcrop("chat", "--max-tokens", "40", QUESTION).strip()
 

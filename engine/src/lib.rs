@@ -13,6 +13,7 @@ pub mod limits;
 mod mapped;
 pub mod measure;
 mod model;
+mod outline;
 mod quant;
 pub mod safetensors;
 mod sampler;
@@ -23,6 +24,8 @@ pub mod tokenizer;
 pub use adapter::Adapter;
 pub use backend::{AdapterFacts, Engine, Tuned};
 pub use encoder::{Encoder, EncoderFacts, EncoderOptions, EncoderOutline};
+pub use kernels::{give_memory_back, return_large_buffers};
+pub use outline::Outline;
 pub use scheduler::{Facts, Options};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use access::{Action, Presented};
+use access::{Action, Permit, Presented};
 use canon::{Call, Fault, HintSet, ModelCard, ModelId, Request};
 
 use crate::admission::{Failed, Gate};
@@ -131,6 +131,22 @@ impl Gateway {
         let card = &snapshot.catalog.find(name)?.card;
         access::authorise(caller, Action::GetFoundationModel, Some(&card.id))?;
         Ok(card.clone())
+    }
+
+    /// That the caller may do `action`, to `model` or to none in particular, which is no call of a model.
+    ///
+    /// # Errors
+    /// [`canon::Kind::Unauthenticated`] and [`canon::Kind::Forbidden`].
+    pub fn permit(
+        &self,
+        arrival: Arrival,
+        presented: &Presented<'_>,
+        action: Action,
+        model: Option<&ModelId>,
+    ) -> Result<Permit, Fault> {
+        let snapshot = self.directory.current();
+        let caller = access::authenticate(presented, &snapshot.keys, arrival.at_ms)?;
+        access::authorise(caller, action, model)
     }
 
     /// How many calls are under way.

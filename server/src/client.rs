@@ -4,6 +4,7 @@
 mod answering;
 mod outbound;
 mod refused;
+mod shelf;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use self::refused::refused;
 use crate::Failure;
 use crate::places::{API_KEY_FILE, ENDPOINT_FILE};
 
+pub use crate::edge::Change;
 pub use answering::Answering;
 pub(crate) use outbound::send_abroad;
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod intake;
+mod manage;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::route::{self, Operation, Style};
 use answer::Body;
 pub(crate) use intake::BodyLimits;
 use intake::{Intake, Room};
+pub use manage::Change;
+pub(crate) use manage::Managed;
 
 /// Headers that name a call in an answer: AWS's own, and the two that OpenAI's and Anthropic's clients show.
 const REQUEST_ID_HEADERS: [&str; 3] = ["x-amzn-requestid", "request-id", "x-request-id"];
@@ -35,6 +38,7 @@ const REGION: &str = "us-east-1";
 pub(crate) struct Edge {
     gateway: Arc<Gateway>,
     health: Arc<Health>,
+    managed: Managed,
     room: Room,
 }
 
@@ -48,8 +52,13 @@ struct Call {
 type Answered = Result<Response<Body>, Fault>;
 
 impl Edge {
-    pub(crate) fn new(gateway: Arc<Gateway>, health: Arc<Health>, bodies: BodyLimits) -> Self {
-        Self { gateway, health, room: Room::new(bodies) }
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        health: Arc<Health>,
+        managed: Managed,
+        bodies: BodyLimits,
+    ) -> Self {
+        Self { gateway, health, managed, room: Room::new(bodies) }
     }
 
     /// The edge as a listener wants it.
@@ -142,6 +151,9 @@ impl Edge {
                 }))
             }
             Some(Operation::OneModel { model }) => self.one_model(call, &presented, &model),
+            Some(Operation::Shelved) => self.shelved(call, &presented),
+            Some(Operation::Status { model }) => self.status(call, &presented, &model),
+            Some(Operation::Manage { model, change }) => self.manage(call, &presented, &model, change).await,
             Some(Operation::Health | Operation::Ready) | None => {
                 // Who asks comes first: a stranger learns nothing, not even what is not there.
                 self.gateway.models(call.arrival, &presented)?;

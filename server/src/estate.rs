@@ -13,6 +13,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use canon::{Capabilities, ModelId, Secret};
 use providers::Deadlines;
@@ -28,6 +29,8 @@ pub const ESTATE_BYTES_MAX: u64 = 1 << 20;
 pub const PROVIDERS_MAX: usize = 256;
 /// `[[deployment]]` tables.
 pub const DEPLOYMENTS_MAX: usize = 4096;
+/// `[[model]]` tables.
+pub const MODELS_MAX: usize = 256;
 
 /// What an estate file declares, resolved.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct Estate {
     pub providers: Vec<Arc<Provider>>,
     /// What they serve, in the file's order.
     pub deployments: Vec<Deployment>,
+    /// What this process serves itself, in the file's order.
+    pub models: Vec<Model>,
 }
 
 /// A server that speaks OpenAI's Chat Completions.
@@ -57,6 +62,25 @@ pub struct Provider {
     pub counter: Counter,
     /// How long to wait for it.
     pub deadlines: Deadlines,
+}
+
+/// A model that this process serves itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its id, unique.
+    pub id: ModelId,
+    /// Its file or folder; `None` for a known model, which lies in the cache.
+    pub path: Option<PathBuf>,
+    /// The name that people use.
+    pub name: Option<String>,
+    /// It is loaded at the start, and stays.
+    pub pinned: bool,
+    /// Prompt and answer together, in tokens, where the model allows more.
+    pub context_tokens_max: Option<usize>,
+    /// Memory for its keys and values.
+    pub kv_bytes_max: Option<u64>,
+    /// It is unloaded when nobody has called it for so long.
+    pub idle: Option<Duration>,
 }
 
 /// One model served by one provider.
@@ -87,9 +111,9 @@ impl Estate {
         let text = fault::read(path, ESTATE_BYTES_MAX)?;
         let sheet = Sheet::new(path, &text);
         let raw = raw::read(&sheet)?;
-        let (providers, deployments) = resolve::resolve(&sheet, raw, env)?;
+        let (providers, deployments, models) = resolve::resolve(&sheet, raw, env)?;
         let sha256 = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { file: path.to_owned(), sha256, providers, deployments })
+        Ok(Self { file: path.to_owned(), sha256, providers, deployments, models })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod estate;
 mod failure;
 mod health;
 pub mod listen;
+pub mod local;
 pub mod models;
 mod percent;
 pub mod places;

@@ -6,6 +6,7 @@ use canon::ModelId;
 use http::Method;
 use wire::fault::Surface;
 
+use crate::edge::Change;
 use crate::percent;
 
 /// What a request asks for.
@@ -37,6 +38,12 @@ pub(crate) enum Operation {
     Models,
     /// `/v1/models/{id}`, likewise.
     OneModel { model: ModelId },
+    /// Which models are in memory.
+    Shelved,
+    /// How one model of this process stands.
+    Status { model: ModelId },
+    /// To load a model, unload or pin it.
+    Manage { model: ModelId, change: Change },
 }
 
 /// The two bodies under `/model/{id}/`.
@@ -58,6 +65,12 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
         ("POST", [.., "v1", "embeddings"]) => Some(Operation::Embeddings),
         ("POST", [.., "v1", "messages"]) => Some(Operation::Messages),
         ("POST", [.., "v1", "messages", "count_tokens"]) => Some(Operation::MessagesCount),
+        ("GET", [.., "outcrop", "v1", "models"]) => Some(Operation::Shelved),
+        ("GET", [.., "outcrop", "v1", "models", id]) => Some(Operation::Status { model: decode(id) }),
+        ("POST", [.., "outcrop", "v1", "models", id, name]) => {
+            let change = Change::ALL.into_iter().find(|change| change.name() == *name)?;
+            Some(Operation::Manage { model: decode(id), change })
+        }
         ("GET", [.., "v1", "models"]) => Some(Operation::Models),
         ("GET", [.., "v1", "models", id]) => Some(Operation::OneModel { model: decode(id) }),
         ("GET", [.., "foundation-models"]) => Some(Operation::ListFoundationModels),
@@ -84,6 +97,9 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
 /// Whose manners a request expects, even where it asks for nothing that there is.
 pub(crate) fn surface(path: &str, speaks_anthropic: bool) -> Surface {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    if segments.clone().any(|segment| segment == "outcrop") {
+        return Surface::Bedrock;
+    }
     if segments.clone().any(|segment| segment == "anthropic" || segment == "messages") {
         return Surface::Anthropic;
     }

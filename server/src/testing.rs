@@ -3,6 +3,7 @@
 
 mod client;
 mod model;
+mod shelf;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +18,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::directory::Current;
-use crate::edge::{BodyLimits, Edge};
+use crate::edge::{BodyLimits, Edge, Managed};
 use crate::health::Health;
 use crate::listen::{Drained, Limits, Listener};
+use crate::local::Loader;
 use crate::ports::{SystemEntropy, WallClock};
 
 pub(crate) use client::{Call, Client, Document, Reply, Version};
 pub(crate) use model::{Feed, PROMPT_TOKENS, Scripted, text};
+pub(crate) use shelf::{Sizes, sized};
 
 /// The model that is served.
 pub(crate) const MODEL: &str = "acme.tiny-v1:0";
@@ -52,6 +55,7 @@ pub(crate) struct World {
     pub(crate) addr: SocketAddr,
     pub(crate) model: Arc<Scripted>,
     pub(crate) load: Arc<Load>,
+    pub(crate) loader: Arc<Loader>,
     pub(crate) store: Arc<Store>,
     pub(crate) health: Arc<Health>,
     pub(crate) directory: Arc<Current>,
@@ -110,7 +114,9 @@ impl World {
             Arc::new(SystemEntropy),
             setup.calls_max,
         ));
-        let edge = Edge::new(Arc::clone(&gateway), Arc::clone(&health), setup.bodies);
+        let loader = shelf();
+        let managed = Managed { loader: Arc::clone(&loader), records: Arc::clone(store.records()) };
+        let edge = Edge::new(Arc::clone(&gateway), Arc::clone(&health), managed, setup.bodies);
         let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Limits::default(), None).await.unwrap();
         let addr = listener.addr();
         let (shutdown, stopped) = oneshot::channel::<()>();
@@ -118,7 +124,20 @@ impl World {
             tokio::spawn(async move { listener.serve(edge.service(), async { _ = stopped.await }).await });
         let api_key = String::from_utf8(api_key.expose().to_vec()).unwrap();
         let shutdown = Some(shutdown);
-        Self { addr, model, load, store, health, directory, gateway, api_key, shutdown, ended, folder }
+        Self {
+            addr,
+            model,
+            load,
+            loader,
+            store,
+            health,
+            directory,
+            gateway,
+            api_key,
+            shutdown,
+            ended,
+            folder,
+        }
     }
 
     /// A call with the first key.
@@ -195,6 +214,17 @@ pub(crate) fn new_key(records: &Records, name: &str, models: &str) -> String {
     let (key, minted) = Key::mint(name, vec![Pattern::new(models)], WallClock.now_ms(), &entropy);
     records.create_key(&key).unwrap();
     String::from_utf8(minted.api_key.expose().to_vec()).unwrap()
+}
+
+/// A shelf with one model on it, which bears the name of the one that is served and is not in memory yet.
+fn shelf() -> Arc<Loader> {
+    let limits = crate::local::Limits { bytes_max: 64 << 20, wait: HANG };
+    let loader = Arc::new(Loader::new(Arc::new(Sizes::default()), limits));
+    let spec = sized(MODEL, 1);
+    let outlined = loader.outline(&spec).unwrap();
+    loader.declare(vec![(spec, outlined)]);
+    tokio::spawn(Arc::clone(&loader).work());
+    loader
 }
 
 fn card(id: &str, makes: Modality) -> ModelCard {

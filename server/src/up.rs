@@ -1,6 +1,7 @@
 //! The composition root: `outcrop up` from its options to its end. Everything is made here, once, and handed to whoever
 //! needs it; nothing is global.
 
+mod declared;
 mod deployments;
 mod signals;
 mod watch;
@@ -14,15 +15,15 @@ use gateway::{Clock as _, Gateway};
 use store::{DataDir, Store};
 
 use crate::directory::Current;
-use crate::edge::{BodyLimits, Edge};
+use crate::edge::{BodyLimits, Edge, Managed};
 use crate::health::Health;
 use crate::listen::{Limits, Listener};
 use crate::models::Progress;
 use crate::places::ENDPOINT_FILE;
 use crate::ports::{SystemEntropy, WallClock};
 use crate::{Failure, tls};
+pub(crate) use declared::local_id;
 use deployments::Deployments;
-pub(crate) use deployments::local_id;
 
 /// At most so many calls are under way at once, waiting and running together.
 pub const CALLS_MAX: usize = 4096;
@@ -36,14 +37,20 @@ pub struct UpOptions {
     pub listen: SocketAddr,
     /// Names, besides this machine's own, that clients may use for it over TLS.
     pub tls_names: Vec<String>,
-    /// Serve this GGUF file instead of the default model.
-    pub model: Option<PathBuf>,
+    /// Serve these files instead of the default model; the first is loaded before anything is served.
+    pub models: Vec<PathBuf>,
     /// Serve a model on this machine at all; without it, the estate must serve one.
     pub default_model: bool,
     /// The estate file.
     pub estate: Option<PathBuf>,
     /// The cache folder of known models; `None` takes the platform's.
     pub model_dir: Option<PathBuf>,
+    /// What models in memory may take together, in bytes.
+    pub model_memory_max: u64,
+    /// A model that nobody has called for so long is unloaded; `None` keeps it until its memory is wanted.
+    pub model_idle: Option<Duration>,
+    /// How long a call waits for its model to be loaded.
+    pub model_wait: Duration,
     /// How long a stopping server waits for the answers that it has begun.
     pub grace: Duration,
     /// The engine's threads; `None` takes one a core.
@@ -70,12 +77,16 @@ pub async fn up(
     progress: &dyn Progress,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), Failure> {
+    // Before anything large is allocated, so that models that are unloaded are out of memory too.
+    engine::return_large_buffers();
     let signals = signals::listen()?;
     let dir = DataDir::open(&options.data_dir).map_err(failed)?;
     let names = tls::Names::new(options.tls_names.clone());
     let certificates = tls::open(dir.path(), &names).map_err(|error| Failure::io(error.to_string()))?;
     let listener = bind(&options, certificates).await?;
     let deployments = Deployments::load(&options, progress).await?;
+    let loading = tokio::spawn(Arc::clone(&deployments.loader).work());
+    deployments.bring().await?;
 
     let (store, opened) =
         Store::open(&dir, &store::Options::default(), &SystemEntropy, WallClock.now_ms()).map_err(failed)?;
@@ -88,9 +99,8 @@ pub async fn up(
     }
     let directory = Arc::new(Current::default());
     directory.set_keys(store.records().keyring().map_err(failed)?);
-    let catalog = deployments.catalog(None)?;
-    let models = catalog.entries().map(|entry| entry.card.id.to_string()).collect();
-    directory.set_catalog(catalog);
+    directory.set_catalog(deployments.catalog(None));
+    let models = deployments.ids();
 
     let recorder = Arc::clone(&store);
     let health = Arc::new(Health::new(move || recorder.healthy()));
@@ -101,7 +111,8 @@ pub async fn up(
         Arc::new(SystemEntropy),
         CALLS_MAX,
     );
-    let edge = Edge::new(Arc::new(gateway), Arc::clone(&health), BodyLimits::default());
+    let managed = Managed { loader: Arc::clone(&deployments.loader), records: Arc::clone(store.records()) };
+    let edge = Edge::new(Arc::new(gateway), Arc::clone(&health), managed, BodyLimits::default());
 
     let url = format!("http://{}", listener.addr());
     let endpoint = Endpoint::write(dir.path(), &url)?;
@@ -115,6 +126,7 @@ pub async fn up(
     }
     drop(endpoint);
     keys.abort();
+    loading.abort();
     end(store).await;
     Ok(())
 }

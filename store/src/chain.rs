@@ -58,6 +58,8 @@ pub enum Note<'a> {
     KeyRevoked(&'a str),
     /// An estate file was taken into use; the subject names it and its digest.
     EstateLoaded(&'a str),
+    /// A model was loaded, unloaded or pinned because somebody asked; the subject says which, and whose key it was.
+    ModelManaged(&'a str),
     /// The records were found to be changed. A verification fails on this line for ever.
     Damaged(&'a str),
 }
@@ -78,6 +80,7 @@ impl<'a> Note<'a> {
             Self::KeyCreated(subject) => (KEY_CREATED, subject),
             Self::KeyRevoked(subject) => (KEY_REVOKED, subject),
             Self::EstateLoaded(subject) => ("estate-loaded", subject),
+            Self::ModelManaged(subject) => ("model-managed", subject),
             Self::Damaged(subject) => (DAMAGED, subject),
         }
     }

@@ -32,7 +32,9 @@ fn check(models: &[&str], action: Action, model: Option<&str>, allowed: bool) {
 fn a_key_may_use_its_models_and_no_others() {
     for action in Action::ALL {
         check(&["*"], action, Some("meta.llama3-1-8b-instruct-v1:0"), true);
-        check(&["amazon.*", "meta.*"], action, Some("meta.llama3-1-8b-instruct-v1:0"), true);
+        if action != Action::ManageModel {
+            check(&["amazon.*", "meta.*"], action, Some("meta.llama3-1-8b-instruct-v1:0"), true);
+        }
         check(&["amazon.*"], action, Some("meta.llama3-1-8b-instruct-v1:0"), false);
         check(&[], action, Some("meta.llama3-1-8b-instruct-v1:0"), false);
     }
@@ -41,8 +43,22 @@ fn a_key_may_use_its_models_and_no_others() {
 #[test]
 fn only_a_listing_needs_no_model() {
     for action in Action::ALL {
-        let is_listing = matches!(action, Action::ListFoundationModels | Action::ListInferenceProfiles);
+        let is_listing = matches!(
+            action,
+            Action::ListFoundationModels | Action::ListInferenceProfiles | Action::DescribeModels
+        );
         check(&["*"], action, None, is_listing);
         check(&[], action, None, is_listing);
     }
+}
+
+#[test]
+fn only_a_key_for_all_models_manages_one() {
+    let manage =
+        |models: &[&str]| authorise(caller(models), Action::ManageModel, Some(&ModelId::new("meta.a")));
+    for models in [&["meta.*"][..], &["meta.a", "?*"], &[]] {
+        assert_eq!(manage(models).unwrap_err().kind(), &Kind::Forbidden, "{models:?}");
+    }
+    assert!(manage(&["*"]).is_ok() && manage(&["amazon.*", "*"]).is_ok());
+    assert!(manage(&["meta.*"]).unwrap_err().message().contains("every model"));
 }

@@ -19,7 +19,7 @@ use self::tuned::Adapters;
 pub use self::tuned::{AdapterFacts, Tuned};
 use crate::adapter::Adapter;
 use crate::chat::{Reader, has_shape, text_bytes};
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, Watcher};
 use crate::sampler::{Random, Sampler, StopScanner, entropy};
 use crate::scheduler::{Facts, Options, Scheduler, Terms, Work};
 use crate::tokenizer::Utf8Buffer;
@@ -47,6 +47,16 @@ impl Engine {
         Self::from_gguf(&gguf, options)
     }
 
+    /// As [`Self::load`]; `watcher` hears how far it is.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_watched(path: &Path, options: &Options, watcher: Watcher) -> Result<Self, Fault> {
+        let mut gguf = Gguf::open(path)?;
+        gguf.watch(watcher);
+        Self::from_gguf(&gguf, options)
+    }
+
     /// As [`Self::load`], of a file that is open.
     ///
     /// # Errors
@@ -59,16 +69,7 @@ impl Engine {
             let problem = format!("{tokens} tokens, of which the model can say {rows}");
             return Err(Fault::malformed("tokenizer.ggml.tokens", problem));
         }
-        let capabilities = Capabilities {
-            tools: true,
-            schemas: true,
-            citations: true,
-            top_k: true,
-            penalties: true,
-            seed: true,
-            hints: if options.prefix_cache { HintSet::TIER.with(HintSet::CACHE) } else { HintSet::TIER },
-            ..Capabilities::default()
-        };
+        let capabilities = capabilities(options);
         Ok(Self {
             scheduler,
             language: Arc::new(language),
@@ -180,6 +181,20 @@ impl Backend for Engine {
 
     fn generate(&self, request: Arc<Request>) -> BoxFuture<'_, Result<Generation, Fault>> {
         Box::pin(self.start(request, None))
+    }
+}
+
+/// What every model can do here.
+pub(crate) fn capabilities(options: &Options) -> Capabilities {
+    Capabilities {
+        tools: true,
+        schemas: true,
+        citations: true,
+        top_k: true,
+        penalties: true,
+        seed: true,
+        hints: if options.prefix_cache { HintSet::TIER.with(HintSet::CACHE) } else { HintSet::TIER },
+        ..Capabilities::default()
     }
 }
 

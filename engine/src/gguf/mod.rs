@@ -15,6 +15,7 @@ mod shards;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -25,10 +26,12 @@ use crate::hub;
 use crate::mapped::Mapped;
 use metadata::Entry;
 use tensor::Place;
+use watch::Watch;
 
 pub(crate) use draft::Draft;
 pub use metadata::Metadata;
 pub use tensor::{Tensor, TensorType};
+pub use watch::Watcher;
 
 /// A GGUF file, or all files of a model, mapped into memory and checked. Drop it once the model is loaded: nothing
 /// keeps it in use.
@@ -38,6 +41,7 @@ pub struct Gguf {
     entries: BTreeMap<String, Entry>,
     places: Vec<Place>,
     by_name: HashMap<String, usize>,
+    watch: Watch,
 }
 
 impl Gguf {
@@ -90,6 +94,17 @@ impl Gguf {
         self.places.iter().map(|place| self.at(place))
     }
 
+    /// From now on `watcher` hears how far a load of this model is.
+    pub fn watch(&mut self, watcher: Watcher) {
+        let all = self.tensors().map(|tensor| tensor.bytes.len() as u64).sum();
+        self.watch = Watch::new(watcher, all);
+    }
+
+    /// So many more bytes of tensors are in place.
+    pub(crate) fn note_loaded(&self, bytes: usize) {
+        self.watch.note(bytes as u64);
+    }
+
     fn at<'a>(&'a self, place: &'a Place) -> Tensor<'a> {
         let bytes = &self.files[place.file][place.bytes.clone()];
         Tensor { name: &place.name, kind: place.kind, shape: &place.shape, bytes }
@@ -102,7 +117,8 @@ impl Gguf {
     }
 
     fn over(files: Vec<Mapped>, entries: BTreeMap<String, Entry>, places: Vec<Place>) -> Result<Self, Fault> {
-        let mut view = Self { files, entries, places: Vec::new(), by_name: HashMap::new() };
+        let watch = Watch::default();
+        let mut view = Self { files, entries, places: Vec::new(), by_name: HashMap::new(), watch };
         view.add(places)?;
         Ok(view)
     }

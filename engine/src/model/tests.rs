@@ -214,3 +214,15 @@ fn a_real_model_has_the_logits_of_the_plain_model() {
     eprintln!("error {mean:.4} of the spread, {worst:.4} at worst");
     assert!(mean < 0.12 && worst < 0.3, "{errors:?}");
 }
+
+#[test]
+fn a_load_says_how_far_it_is_up_to_its_end() {
+    let mut gguf = Gguf::from_bytes(tiny(&[TensorType::Q4_0]).bytes()).unwrap();
+    let (sender, heard) = std::sync::mpsc::channel();
+    gguf.watch(Box::new(move |done, all| sender.send((done, all)).unwrap()));
+    drop(Bench::new(&gguf));
+    let heard: Vec<(u64, u64)> = heard.try_iter().collect();
+    let all = gguf.tensors().map(|tensor| tensor.bytes.len() as u64).sum();
+    assert_eq!((heard[0], heard[heard.len() - 1]), ((0, all), (all, all)));
+    assert!(heard.len() > 10 && heard.is_sorted(), "{heard:?}");
+}

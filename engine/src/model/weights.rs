@@ -169,6 +169,7 @@ impl<'a> Loader<'a> {
         let (row_bytes, shape_of_part) = (tensor.bytes.len() / shape.0, [shape.1, rows.len()]);
         let bytes = &tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
         let matrix = Matrix::pack(&Tensor { shape: &shape_of_part, bytes, ..tensor }, self.kernels.pool())?;
+        self.gguf.note_loaded(bytes.len());
         let bias = format!("{name}.bias");
         if self.gguf.tensor(&bias).is_none() {
             return Ok(matrix);
@@ -178,8 +179,9 @@ impl<'a> Loader<'a> {
 
     fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, Fault> {
         let tensor = self.tensor(name, (1, len))?;
-        let mut numbers = vec![0.0; len];
+        let (mut numbers, bytes) = (vec![0.0; len], tensor.bytes.len());
         decode(tensor.kind, tensor.bytes, &mut numbers);
+        self.gguf.note_loaded(bytes);
         if numbers.iter().any(|number| !number.is_finite()) {
             return Err(Fault::malformed(format!("tensor {name}"), "holds infinities or no numbers"));
         }

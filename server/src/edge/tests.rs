@@ -3,6 +3,7 @@
 mod bodies;
 mod full_disk;
 mod list;
+mod manage;
 mod refusals;
 mod strangers;
 mod streams;

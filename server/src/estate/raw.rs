@@ -11,17 +11,20 @@ use toml::de::DeTable;
 
 use super::fault::{Complaint, EstateFault, Sheet};
 use super::table::Table;
-use super::{DEPLOYMENTS_MAX, PROVIDERS_MAX};
+use super::{DEPLOYMENTS_MAX, MODELS_MAX, PROVIDERS_MAX};
 
 /// The longest time to wait for anything: a day.
 const WAIT_MS_MAX: u64 = 86_400_000;
 /// Calls at once, tokens of a context: no machine of today comes near.
 const COUNT_MAX: u64 = 1_000_000_000;
+/// Memory for keys and values: 16 TiB.
+const KV_MIB_MAX: u64 = 1 << 24;
 
 #[derive(Debug)]
 pub(super) struct RawEstate {
     pub(super) providers: Vec<RawProvider>,
     pub(super) deployments: Vec<RawDeployment>,
+    pub(super) models: Vec<RawModel>,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,17 @@ pub(super) struct RawDeployment {
     pub(super) capabilities: Set<Capabilities, bool, bool>,
     pub(super) context_tokens_max: Option<u64>,
     pub(super) calls_max: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct RawModel {
+    pub(super) id: Spanned<String>,
+    pub(super) path: Option<Spanned<String>>,
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) pin: bool,
+    pub(super) context_tokens_max: Option<u64>,
+    pub(super) kv_mib_max: Option<u64>,
+    pub(super) idle_s: Option<u64>,
 }
 
 /// A key and the member that it sets.
@@ -103,10 +117,12 @@ pub(super) fn read(sheet: &Sheet<'_>) -> Result<RawEstate, EstateFault> {
     let mut file = Table::new(sheet, String::new(), file);
     let providers = file.tables("provider", PROVIDERS_MAX)?;
     let deployments = file.tables("deployment", DEPLOYMENTS_MAX)?;
+    let models = file.tables("model", MODELS_MAX)?;
     file.end()?;
     Ok(RawEstate {
         providers: providers.into_iter().map(provider).collect::<Result<_, _>>()?,
         deployments: deployments.into_iter().map(deployment).collect::<Result<_, _>>()?,
+        models: models.into_iter().map(model).collect::<Result<_, _>>()?,
     })
 }
 
@@ -157,6 +173,17 @@ fn deployment(mut table: Table<'_, '_>) -> Result<RawDeployment, EstateFault> {
         context_tokens_max,
         calls_max,
     })
+}
+
+fn model(mut table: Table<'_, '_>) -> Result<RawModel, EstateFault> {
+    let id = table.need("id", "acme.tiny-v1:0")?;
+    let (path, name) = (table.text("path")?, table.text("name")?);
+    let pin = table.truth("pin")?.unwrap_or(false);
+    let context_tokens_max = table.number("context_tokens_max", 1..=COUNT_MAX)?;
+    let kv_mib_max = table.number("kv_mib_max", 1..=KV_MIB_MAX)?;
+    let idle_s = table.number("idle_s", 1..=WAIT_MS_MAX / 1000)?;
+    table.end()?;
+    Ok(RawModel { id, path, name, pin, context_tokens_max, kv_mib_max, idle_s })
 }
 
 fn secret(mut table: Table<'_, '_>) -> Result<RawSecret, EstateFault> {

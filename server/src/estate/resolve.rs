@@ -1,7 +1,7 @@
 //! The second phase: what the file means.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use providers::openai::{self, Counter, Dialect};
 use toml::Spanned;
 
 use super::fault::{Complaint, EstateFault, Sheet};
-use super::raw::{RawDeployment, RawEstate, RawProvider, RawSecret};
-use super::{Deployment, Provider};
+use super::raw::{RawDeployment, RawEstate, RawModel, RawProvider, RawSecret};
+use super::{Deployment, Model, Provider};
+use crate::models;
 
 /// A name's length. Names appear in receipts, logs and metrics.
 const NAME_CHARS_MAX: usize = 128;
@@ -26,7 +27,7 @@ pub(super) fn resolve(
     sheet: &Sheet<'_>,
     raw: RawEstate,
     env: Env<'_>,
-) -> Result<(Vec<Arc<Provider>>, Vec<Deployment>), EstateFault> {
+) -> Result<(Vec<Arc<Provider>>, Vec<Deployment>, Vec<Model>), EstateFault> {
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
     let mut in_order = Vec::with_capacity(raw.providers.len());
     for raw in raw.providers {
@@ -47,7 +48,48 @@ pub(super) fn resolve(
         }
         deployments.push(deployment);
     }
-    Ok((in_order, deployments))
+    let mut models: Vec<Model> = Vec::with_capacity(raw.models.len());
+    for raw in raw.models {
+        let id = raw.id.clone();
+        let model = model(sheet, raw)?;
+        if models.iter().any(|other| other.id == model.id) {
+            return Err(duplicate(sheet, "model.id", &id));
+        }
+        models.push(model);
+    }
+    Ok((in_order, deployments, models))
+}
+
+fn model(sheet: &Sheet<'_>, raw: RawModel) -> Result<Model, EstateFault> {
+    plain(sheet, "model.id", &raw.id)?;
+    let path = raw.path.map(|path| {
+        let found = beside(sheet.file, path.get_ref());
+        match found.try_exists() {
+            Ok(true) => Ok(found),
+            _ => {
+                let remedy =
+                    "Name a file or folder that this user may read; a path is relative to the estate file.";
+                let complaint = Complaint::new(format!("{} is not there", found.display()), remedy);
+                Err(sheet.fault(path.span(), "model.path", complaint))
+            }
+        }
+    });
+    let path = path.transpose()?;
+    if path.is_none() && models::find(raw.id.get_ref()).is_none_or(|known| known.id != raw.id.get_ref()) {
+        let message = "is no model that Outcrop knows how to get, and no path says where it is";
+        let remedy =
+            "Add a line such as: path = \"model.gguf\"; `outcrop pull --list` shows the known models.";
+        return Err(sheet.fault(raw.id.span(), "model.id", Complaint::new(message, remedy)));
+    }
+    Ok(Model {
+        id: ModelId::new(raw.id.into_inner()),
+        path,
+        name: raw.name.map(Spanned::into_inner),
+        pinned: raw.pin,
+        context_tokens_max: raw.context_tokens_max.and_then(|tokens| tokens.try_into().ok()),
+        kv_bytes_max: raw.kv_mib_max.map(|mib| mib << 20),
+        idle: raw.idle_s.map(Duration::from_secs),
+    })
 }
 
 fn provider(sheet: &Sheet<'_>, raw: RawProvider, env: Env<'_>) -> Result<Provider, EstateFault> {
@@ -215,8 +257,12 @@ fn api_key(sheet: &Sheet<'_>, secret: RawSecret, env: Env<'_>) -> Result<Secret,
 }
 
 /// A path in an estate file is relative to that file.
+fn beside(estate: &Path, path: &str) -> PathBuf {
+    estate.parent().unwrap_or(Path::new("")).join(path)
+}
+
 fn key_file(estate: &Path, path: &str) -> Result<String, Complaint> {
-    let path = estate.parent().unwrap_or(Path::new("")).join(path);
+    let path = beside(estate, path);
     super::fault::read(&path, KEY_BYTES_MAX).map_err(|fault| {
         let message = format!("{} cannot be read: {}", path.display(), fault.message);
         Complaint::new(message, "Name a file that this user may read; a path is relative to the estate file.")

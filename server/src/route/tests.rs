@@ -56,3 +56,16 @@ fn a_broken_escape_stays_as_it_is() {
     check("POST", "/model/a%zz%4/converse", model("a%zz%4", Style::Converse, false));
     check("POST", "/model/a%ff/converse", model("a%ff", Style::Converse, false));
 }
+
+#[test]
+fn our_own_paths_are_told_from_those_of_others_under_our_name() {
+    let model = || ModelId::new("a.b-v1:0");
+    check("GET", "/outcrop/v1/models", Some(Operation::Shelved));
+    check("GET", "/outcrop/v1/models/a.b-v1%3A0", Some(Operation::Status { model: model() }));
+    for change in Change::ALL {
+        let path = format!("/outcrop/v1/models/a.b-v1:0/{}", change.name());
+        check("POST", &path, Some(Operation::Manage { model: model(), change }));
+    }
+    check("POST", "/outcrop/v1/models/a.b-v1:0/burn", None);
+    assert_eq!(surface("/outcrop/v1/models", true), Surface::Bedrock);
+}

@@ -2,89 +2,154 @@ use std::path::Path;
 use std::sync::Arc;
 
 use canon::{Backend, Modality, ModelCard, ModelId};
-use engine::{Encoder, EncoderOptions, Engine};
 use gateway::Clock as _;
-use gateway::catalog::{Catalog, Deployment, Load};
+use gateway::catalog::{Catalog, Deployment};
 use providers::openai::OpenAi;
 
+use super::declared::{Declared, declare, unusable};
 use super::{UpOptions, failed};
 use crate::Failure;
 use crate::estate::{Estate, EstateFault};
-use crate::models::{Cache, DEFAULT, MINILM, Progress};
+use crate::local::{Files, Limits, Loader, OnDemand, Outlined, Spec};
+use crate::models::{Cache, DEFAULT, Progress};
 use crate::ports::WallClock;
 
-/// The name of the deployment in this process.
+/// What the deployments of this process are called, before the model's id.
 const EMBEDDED: &str = "embedded";
-/// The name of the deployment in this process that makes embeddings.
-const ENCODER: &str = "embedded-encoder";
 
 /// Everything that serves a model: this process, and what the estate declares.
 pub(super) struct Deployments {
-    embedded: Option<(ModelCard, Arc<dyn Backend>)>,
-    /// The model for embeddings, where it was fetched.
-    encoder: Option<(ModelCard, Arc<dyn Backend>)>,
-    estate: Option<Estate>,
+    options: UpOptions,
+    cache: Cache,
+    pub(super) loader: Arc<Loader>,
     since_ms: u64,
+    estate: Option<Estate>,
+    served: Vec<Served>,
+    /// Models that must be in memory before anything is served.
+    first: Vec<(Spec, u64)>,
+}
+
+/// A model, by one of those that serve it.
+struct Served {
+    card: ModelCard,
+    name: String,
+    backend: Arc<dyn Backend>,
+}
+
+/// What was read, and is not yet in force.
+struct Plan {
+    estate: Option<Estate>,
+    declared: Declared,
+    remote: Vec<Served>,
 }
 
 impl Deployments {
-    /// Reads the estate and loads the model, which is fetched first where it is not here.
+    /// Reads the estate and finds the models, the default one of which is fetched first where it is not here. None is
+    /// loaded yet.
     pub(super) async fn load(options: &UpOptions, progress: &dyn Progress) -> Result<Self, Failure> {
         // The estate comes first: a fault in it is told before anything is fetched.
-        let estate = options.estate.as_deref().map(read).transpose()?;
-        let since_ms = WallClock.now_ms();
-        let embedded = embedded(options, since_ms, progress).await?;
-        let encoder = encoder(options, since_ms).await?;
-        let all = Self { embedded, encoder, estate, since_ms };
-        all.serve_something()?;
+        options.estate.as_deref().map(read).transpose()?;
+        let cache = Cache::new(options.model_dir.clone())?;
+        if options.models.is_empty() && options.default_model {
+            cache.pull(DEFAULT, progress).await?;
+        }
+        let limits = Limits { bytes_max: options.model_memory_max, wait: options.model_wait };
+        let loader = Arc::new(Loader::new(Arc::new(Files { threads: options.threads }), limits));
+        let mut all = Self {
+            options: options.clone(),
+            cache,
+            loader,
+            since_ms: WallClock.now_ms(),
+            estate: None,
+            served: Vec::new(),
+            first: Vec::new(),
+        };
+        let plan = all.plan().await?;
+        all.adopt(plan);
         Ok(all)
     }
 
-    /// Reads the estate again, for what can be called from now on; after a failure everything is as before.
-    pub(super) fn reload(&mut self, old: &Catalog) -> Result<Catalog, Failure> {
-        let estate = self.estate.as_ref().map(|estate| read(&estate.file)).transpose()?;
-        let (embedded, encoder) = (self.embedded.clone(), self.encoder.clone());
-        let next = Self { embedded, encoder, estate, since_ms: self.since_ms };
-        next.serve_something()?;
-        let catalog = next.catalog(Some(old))?;
-        *self = next;
-        Ok(catalog)
-    }
-
-    fn serve_something(&self) -> Result<(), Failure> {
-        if self.embedded.is_none() && self.estate.as_ref().is_none_or(|estate| estate.deployments.is_empty())
-        {
-            return Err(Failure::usage("there is nothing to serve")
-                .with_help("name an --estate with deployments, or leave --no-default-model away"));
+    /// Loads what must be in memory before anything is served.
+    pub(super) async fn bring(&self) -> Result<(), Failure> {
+        for (spec, key) in &self.first {
+            self.loader.bring(*key).await.map_err(|fault| unusable(fault, spec))?;
         }
         Ok(())
     }
 
+    /// Reads the estate and the cache again, for what can be called from now on; after a failure everything is as
+    /// before. What is loaded stays so.
+    pub(super) async fn reload(&mut self, old: &Catalog) -> Result<Catalog, Failure> {
+        let plan = self.plan().await?;
+        self.adopt(plan);
+        Ok(self.catalog(Some(old)))
+    }
+
     /// What can be called. Deployments that `old` has too keep what is outstanding on them.
-    pub(super) fn catalog(&self, old: Option<&Catalog>) -> Result<Catalog, Failure> {
-        let load = |name: &str| old.and_then(|old| old.load_of(name)).unwrap_or_default();
+    pub(super) fn catalog(&self, old: Option<&Catalog>) -> Catalog {
         let mut catalog = Catalog::default();
-        for (name, served) in [(EMBEDDED, &self.embedded), (ENCODER, &self.encoder)] {
-            if let Some((card, backend)) = served {
-                catalog.add(card.clone(), deployment(name, Arc::clone(backend), load(name)));
+        for Served { card, name, backend } in &self.served {
+            let load = old.and_then(|old| old.load_of(name)).unwrap_or_default();
+            let deployment = Deployment { name: name.as_str().into(), backend: Arc::clone(backend), load };
+            catalog.add(card.clone(), deployment);
+        }
+        catalog
+    }
+
+    /// The ids of all models, in the order in which they were declared.
+    pub(super) fn ids(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for id in self.served.iter().map(|served| served.card.id.to_string()) {
+            if !ids.contains(&id) {
+                ids.push(id);
             }
         }
-        for declared in self.estate.iter().flat_map(|estate| &estate.deployments) {
-            let backend = Arc::new(OpenAi::new(declared.config()).map_err(failed)?);
-            let card = remote_card(&declared.model, declared.context_tokens_max, self.since_ms);
-            catalog.add(card, deployment(&declared.name, backend, load(&declared.name)));
-        }
-        Ok(catalog)
+        ids
     }
 
     /// The estate in force, for the audit trail.
     pub(super) fn describe(&self) -> Option<String> {
         self.estate.as_ref().map(|estate| format!("{}, SHA-256 {}", estate.file.display(), estate.sha256))
     }
-}
 
-fn deployment(name: &str, backend: Arc<dyn Backend>, load: Arc<Load>) -> Deployment {
-    Deployment { name: name.into(), backend, load }
+    async fn plan(&self) -> Result<Plan, Failure> {
+        let (options, cache, loader) = (self.options.clone(), self.cache.clone(), Arc::clone(&self.loader));
+        let since_ms = self.since_ms;
+        let plan = tokio::task::spawn_blocking(move || {
+            let estate = options.estate.as_deref().map(read).transpose()?;
+            let declared = declare(&options, &cache, estate.as_ref(), &loader)?;
+            let remote =
+                estate.iter().flat_map(|estate| remote(estate, since_ms)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Plan { estate, declared, remote })
+        });
+        let plan: Plan = plan
+            .await
+            .unwrap_or_else(|error| Err(Failure::internal(format!("cannot find the models: {error}"))))?;
+        if plan.declared.models.is_empty() && plan.remote.is_empty() {
+            return Err(Failure::usage("there is nothing to serve")
+                .with_help("name an --estate with deployments or models, or leave --no-default-model away"));
+        }
+        Ok(plan)
+    }
+
+    fn adopt(&mut self, Plan { estate, declared, remote }: Plan) {
+        let Declared { models, first } = declared;
+        let keys = self.loader.declare(models.clone());
+        let needed = |spec: &Spec| spec.pinned || first.as_ref() == Some(&spec.id);
+        let all = models.iter().zip(&keys);
+        self.first =
+            all.filter(|((spec, _), _)| needed(spec)).map(|((spec, _), key)| (spec.clone(), *key)).collect();
+        self.served = Vec::new();
+        for ((spec, outlined), key) in models.into_iter().zip(keys) {
+            self.served.push(Served {
+                card: local_card(&spec, &outlined, self.since_ms),
+                name: format!("{EMBEDDED}/{}", spec.id),
+                backend: Arc::new(OnDemand::new(Arc::clone(&self.loader), key, outlined.into())),
+            });
+        }
+        self.served.extend(remote);
+        self.estate = estate;
+    }
 }
 
 fn read(path: &Path) -> Result<Estate, Failure> {
@@ -94,92 +159,25 @@ fn read(path: &Path) -> Result<Estate, Failure> {
     })
 }
 
-/// The model of this process: the file that was named, or the default one.
-async fn embedded(
-    options: &UpOptions,
-    since_ms: u64,
-    progress: &dyn Progress,
-) -> Result<Option<(ModelCard, Arc<dyn Backend>)>, Failure> {
-    let (path, id, name, provider) = match &options.model {
-        Some(path) => (path.clone(), local_id(path), stem(path), "Local".to_owned()),
-        None if !options.default_model => return Ok(None),
-        None => {
-            let path = Cache::new(options.model_dir.clone())?.pull(DEFAULT, progress).await?;
-            (path, ModelId::new(DEFAULT.id), DEFAULT.name.to_owned(), DEFAULT.provider.to_owned())
-        }
-    };
-    let mut limits = engine::Options::default();
-    if let Some(threads) = options.threads {
-        limits.threads = threads;
-    }
-    let loading = tokio::task::spawn_blocking(move || Engine::load(&path, &limits)).await;
-    let engine =
-        loading.map_err(|error| Failure::internal(format!("the model could not be loaded: {error}")))?;
-    let engine =
-        engine.map_err(|fault| failed(fault).with_help("serve another file with --model PATH.gguf"))?;
-    let card = ModelCard {
-        id,
-        name,
-        provider,
-        input: vec![Modality::Text],
-        output: vec![Modality::Text],
-        context_tokens_max: Some(engine.facts().context_tokens as u64),
+fn local_card(spec: &Spec, outlined: &Outlined, since_ms: u64) -> ModelCard {
+    ModelCard {
+        id: spec.id.clone(),
+        name: spec.name.clone(),
+        provider: spec.provider.clone(),
+        input: outlined.input.clone(),
+        output: outlined.output.clone(),
+        context_tokens_max: Some(outlined.context_tokens as u64),
         since_ms,
-    };
-    Ok(Some((card, Arc::new(engine))))
-}
-
-/// The model for embeddings, where it lies in the cache. Nothing is fetched for it: `outcrop pull` does that.
-async fn encoder(
-    options: &UpOptions,
-    since_ms: u64,
-) -> Result<Option<(ModelCard, Arc<dyn Backend>)>, Failure> {
-    if !options.default_model {
-        return Ok(None);
     }
-    let cache = Cache::new(options.model_dir.clone())?;
-    let threads = options.threads;
-    let loading = tokio::task::spawn_blocking(move || {
-        let Some(folder) = cache.find(&MINILM) else { return Ok(None) };
-        let usual = EncoderOptions::default();
-        let options =
-            EncoderOptions { threads: threads.map_or(usual.threads, |threads| threads.div_ceil(2)) };
-        Encoder::load(&folder, &options).map(Some)
-    });
-    let loaded = loading
-        .await
-        .map_err(|error| Failure::internal(format!("the encoder could not be loaded: {error}")))?;
-    Ok(loaded.map_err(failed)?.map(|encoder| {
-        let card = ModelCard {
-            id: ModelId::new(MINILM.id),
-            name: MINILM.name.to_owned(),
-            provider: MINILM.provider.to_owned(),
-            input: vec![Modality::Text],
-            output: vec![Modality::Embedding],
-            context_tokens_max: Some(encoder.facts().text_tokens_max as u64),
-            since_ms,
-        };
-        (card, Arc::new(encoder) as Arc<dyn Backend>)
-    }))
 }
 
-/// A file's id: `local.` and its name, in the letters that Bedrock allows in an id.
-pub(crate) fn local_id(path: &Path) -> ModelId {
-    let mut slug = String::new();
-    for letter in stem(path).chars().map(|letter| letter.to_ascii_lowercase()) {
-        if letter.is_ascii_alphanumeric() {
-            slug.push(letter);
-        } else if !slug.ends_with('-') && !slug.is_empty() {
-            slug.push('-');
-        }
-    }
-    // Nothing is left of a name in a script that ids do not have.
-    let slug = Some(slug.trim_end_matches('-')).filter(|slug| !slug.is_empty()).unwrap_or("model");
-    ModelId::new(format!("local.{slug}-v1:0"))
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned())
+/// What the estate declares on other servers.
+fn remote(estate: &Estate, since_ms: u64) -> impl Iterator<Item = Result<Served, Failure>> {
+    estate.deployments.iter().map(move |declared| {
+        let backend = Arc::new(OpenAi::new(declared.config()).map_err(failed)?);
+        let card = remote_card(&declared.model, declared.context_tokens_max, since_ms);
+        Ok(Served { card, name: declared.name.clone(), backend })
+    })
 }
 
 /// What an estate says of a model: its id tells the rest.
@@ -195,6 +193,3 @@ fn remote_card(id: &ModelId, context_tokens_max: Option<u64>, since_ms: u64) -> 
         since_ms,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -53,7 +53,7 @@ impl Reloads {
     /// Reads the estate again. A fault in it is logged, and the old one keeps serving.
     pub(super) async fn reload(&mut self) {
         let old = self.directory.current();
-        match self.deployments.reload(&old.catalog) {
+        match self.deployments.reload(&old.catalog).await {
             Ok(catalog) => self.directory.set_catalog(catalog),
             Err(failure) => {
                 let help = failure.help.unwrap_or_default();
@@ -61,7 +61,10 @@ impl Reloads {
                 return;
             }
         }
-        let Some(about) = self.deployments.describe() else { return };
+        let Some(about) = self.deployments.describe() else {
+            tracing::info!("models reloaded");
+            return;
+        };
         let records = Arc::clone(&self.records);
         let noted =
             tokio::task::spawn_blocking(move || records.note(Note::EstateLoaded(&about), WallClock.now_ms()));

@@ -108,9 +108,11 @@ const GET: Row =
 const EMBED: Row =
     Row { path: "/model/{model}/invoke", model: EMBEDDER, expected: VECTOR, output_tokens: 0, ..POST };
 const VECTOR: &str = "[0.5,-0.25,1.0]";
+/// A change of what is in memory.
+const MANAGE: Row = Row { method: "POST", says: Says::At("/id"), ..GET };
 const EXCEPTION: By = By::Stream { fault: Says::Plain, code: "modelStreamErrorException" };
 
-pub(super) const ROWS: [Row; 26] = [
+pub(super) const ROWS: [Row; 32] = [
     Row { name: "alive", path: "/healthz", says: Says::Plain, expected: "ok\n", by: By::Process, ..GET },
     Row { name: "ready", path: "/readyz", says: Says::Plain, expected: "ready\n", by: By::Process, ..GET },
     Row {
@@ -290,6 +292,12 @@ pub(super) const ROWS: [Row; 26] = [
         says: Says::At("/id"),
         ..GET
     },
+    Row { name: "models in memory", path: "/outcrop/v1/models", says: Says::At("/models/0/id"), ..GET },
+    Row { name: "a model's status", path: "/outcrop/v1/models/{model}", says: Says::At("/id"), ..GET },
+    Row { name: "loading a model", path: "/outcrop/v1/models/{model}/load", ..MANAGE },
+    Row { name: "unloading a model", path: "/outcrop/v1/models/{model}/unload", ..MANAGE },
+    Row { name: "pinning a model", path: "/outcrop/v1/models/{model}/pin", ..MANAGE },
+    Row { name: "unpinning a model", path: "/outcrop/v1/models/{model}/unpin", ..MANAGE },
 ];
 
 /// Counts the operations, a stream apart from what comes whole. A new one needs a number here, and then a row above.
@@ -311,9 +319,12 @@ fn variant(operation: &Operation) -> usize {
         Operation::Models => 13,
         Operation::OneModel { .. } => 14,
         Operation::Embeddings => 15,
+        Operation::Shelved => 16,
+        Operation::Status { .. } => 17,
+        Operation::Manage { .. } => 18,
     }
 }
-const VARIANTS: usize = 16;
+const VARIANTS: usize = 19;
 
 #[test]
 fn every_operation_is_on_the_list_with_the_surface_it_has() {

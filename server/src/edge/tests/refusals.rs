@@ -120,7 +120,7 @@ async fn a_key_for_other_models_is_refused_and_does_not_see_this_one() {
         shape(row, Call::new(row.method, &path).key(&key), row.model)
     };
     let n = check(&world, &FORBIDDEN, Books::default(), |_, row| row.names_model().then(|| call(row))).await;
-    assert_eq!(n, ROWS.len() - 5);
+    assert_eq!(n, ROWS.len() - 6);
     for row in ROWS.iter().filter(|row| row.by == By::Knowledge && !row.names_model()) {
         let reply = world.send(call(row)).await;
         assert_eq!(reply.status, 200, "{}", row.name);
@@ -161,7 +161,7 @@ async fn a_model_that_is_not_there_is_refused() {
         row.names_model().then(|| shape(row, call, NO_MODEL))
     })
     .await;
-    assert_eq!(n, ROWS.len() - 5);
+    assert_eq!(n, ROWS.len() - 6);
     // The text is Bedrock's own; clients match it.
     let call = world.call("POST", &format!("/model/{NO_MODEL}/converse")).body(super::list::CONVERSE);
     let reply = world.send(call).await;

@@ -16,7 +16,8 @@ async fn each_operation_answers_and_a_call_of_the_model_leaves_one_receipt() {
                 _ => good(&world, row),
             };
             let reply = world.send_as(version, call).await;
-            assert_eq!(reply.status, 200, "{case}: {reply:?}");
+            // 202 where what was asked for is under way.
+            assert!(matches!(reply.status, 200 | 202), "{case}: {reply:?}");
             assert_eq!(said(&reply, row.says), row.expected, "{case}");
             check_named(&case, &reply);
             assert_eq!(reply.header("x-outcrop-ignored"), "", "{case}");

@@ -33,10 +33,13 @@ fn options(folder: &Path) -> UpOptions {
         data_dir: folder.to_owned(),
         listen: ([127, 0, 0, 1], 0).into(),
         tls_names: Vec::new(),
-        model: None,
+        models: Vec::new(),
         default_model: false,
         estate: Some(folder.join("estate.toml")),
         model_dir: None,
+        model_memory_max: 1 << 30,
+        model_idle: None,
+        model_wait: Duration::from_secs(1),
         grace: Duration::ZERO,
         threads: None,
     }
@@ -58,7 +61,7 @@ async fn an_estate_that_is_wrong_is_not_put_in_force_and_one_that_is_right_is() 
     let file = options.estate.clone().unwrap();
     std::fs::write(&file, estate(&["a.one", "a.two"])).unwrap();
     let deployments = Deployments::load(&options, &()).await.unwrap();
-    world.directory.set_catalog(deployments.catalog(None).unwrap());
+    world.directory.set_catalog(deployments.catalog(None));
     let (directory, records) = (Arc::clone(&world.directory), Arc::clone(world.store.records()));
     let mut reloads = Reloads { deployments, directory, records };
     let serves = |model: &str| world.directory.current().catalog.find(&ModelId::new(model)).is_ok();

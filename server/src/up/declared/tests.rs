@@ -8,3 +8,11 @@ fn a_files_name_becomes_an_id_that_bedrock_would_allow() {
     assert_eq!(id("..gguf"), "local.model-v1:0");
     assert_eq!(id("模型.gguf"), "local.model-v1:0");
 }
+
+#[test]
+fn a_folders_name_is_taken_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Qwen2.5-0.5B");
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(local_id(&path).to_string(), "local.qwen2-5-0-5b-v1:0");
+}

@@ -1,0 +1,25 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use canon::ModelId;
+
+/// A model of this process, as it was declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spec {
+    /// The name that calls use.
+    pub(crate) id: ModelId,
+    /// The name that people use.
+    pub(crate) name: String,
+    /// Who made it, as people write it.
+    pub(crate) provider: String,
+    /// Its file or folder.
+    pub(crate) path: PathBuf,
+    /// It is loaded at the start, and stays.
+    pub(crate) pinned: bool,
+    /// Prompt and answer together, in tokens, where the model allows more.
+    pub(crate) context_tokens_max: Option<usize>,
+    /// Memory for its keys and values; `None` takes what suits the model and the memory.
+    pub(crate) kv_bytes_max: Option<u64>,
+    /// It is unloaded when nobody has called it for so long; `None` keeps it until its memory is wanted.
+    pub(crate) idle: Option<Duration>,
+}

@@ -1,0 +1,177 @@
+//! Which models this process has: files that were named, the default model, what the estate declares, and what was
+//! fetched into the cache.
+
+use std::path::Path;
+
+use canon::ModelId;
+
+use super::{UpOptions, failed};
+use crate::Failure;
+use crate::estate::{self, Estate};
+use crate::local::{Loader, Outlined, Spec};
+use crate::models::{Cache, DEFAULT, KNOWN, KnownModel};
+
+/// The models of this process, the first of which is the one that it was started for.
+pub(super) struct Declared {
+    pub(super) models: Vec<(Spec, Outlined)>,
+    /// The one that this process was started for, if there is one.
+    pub(super) first: Option<ModelId>,
+}
+
+/// Finds the models and reads what each says of itself. Blocks: a file that was never verified is read whole.
+///
+/// # Errors
+/// A model that was asked for cannot be run here. What merely lies in the cache is left out then, aloud.
+pub(super) fn declare(
+    options: &UpOptions,
+    cache: &Cache,
+    estate: Option<&Estate>,
+    loader: &Loader,
+) -> Result<Declared, Failure> {
+    let mut asked = named_or_default(options, cache)?;
+    let first = asked.first().map(|spec| spec.id.clone());
+    for model in estate.iter().flat_map(|estate| &estate.models) {
+        match asked.iter_mut().find(|spec| spec.id == model.id) {
+            Some(spec) => refine(spec, model),
+            None => asked.push(of_estate(options, cache, model)?),
+        }
+    }
+    let mut models: Vec<(Spec, Outlined)> = Vec::new();
+    for spec in asked {
+        let outlined = loader.outline(&spec).map_err(|fault| unusable(fault, &spec))?;
+        models.push((spec, outlined));
+    }
+    for spec in cached(options, cache) {
+        if models.iter().any(|(other, _)| other.id == spec.id) {
+            continue;
+        }
+        match loader.outline(&spec) {
+            Ok(outlined) => models.push((spec, outlined)),
+            Err(fault) => {
+                let (path, detail) = (spec.path.display(), fault.detail().unwrap_or_default());
+                tracing::warn!(model = %spec.id, %path, %fault, detail, "a fetched model cannot be served");
+            }
+        }
+    }
+    Ok(Declared { models, first })
+}
+
+/// What `--model` names, or else the default model.
+fn named_or_default(options: &UpOptions, cache: &Cache) -> Result<Vec<Spec>, Failure> {
+    let mut asked: Vec<Spec> = Vec::new();
+    for spec in options.models.iter().map(|path| with(options, named(path))) {
+        if let Some(other) = asked.iter().find(|other| other.id == spec.id) {
+            let message =
+                format!("{} and {} would both be {}", other.path.display(), spec.path.display(), spec.id);
+            return Err(Failure::usage(message).with_help("rename one of the files"));
+        }
+        asked.push(spec);
+    }
+    if asked.is_empty() && options.default_model {
+        asked.push(with(options, known(cache, DEFAULT)));
+    }
+    Ok(asked)
+}
+
+/// A model that the estate alone declares.
+fn of_estate(options: &UpOptions, cache: &Cache, model: &estate::Model) -> Result<Spec, Failure> {
+    let mut spec = match (&model.path, crate::models::find(model.id.as_str())) {
+        (Some(path), _) => {
+            let name =
+                model.id.as_str().split_once('.').map_or(model.id.as_str(), |(_, name)| name).to_owned();
+            Spec { id: model.id.clone(), name, provider: model.id.provider().to_owned(), ..named(path) }
+        }
+        (None, Some(found)) if cache.find(found).is_some() => known(cache, found),
+        (None, _) => {
+            let message = format!("the estate declares {}, which was not fetched yet", model.id);
+            return Err(Failure::usage(message).with_help(format!("outcrop pull {}", model.id)));
+        }
+    };
+    spec.idle = options.model_idle;
+    refine(&mut spec, model);
+    Ok(spec)
+}
+
+/// Takes over what the estate says of a model.
+fn refine(spec: &mut Spec, model: &estate::Model) {
+    spec.pinned = model.pinned;
+    spec.context_tokens_max = model.context_tokens_max;
+    spec.kv_bytes_max = model.kv_bytes_max;
+    spec.idle = model.idle.or(spec.idle);
+    if let Some(name) = &model.name {
+        spec.name.clone_from(name);
+    }
+    if let Some(path) = &model.path {
+        spec.path.clone_from(path);
+    }
+}
+
+/// What says that a model cannot be used, and what to do.
+pub(super) fn unusable(fault: canon::Fault, spec: &Spec) -> Failure {
+    let about = failed(fault);
+    Failure { message: format!("{}: {}", spec.path.display(), about.message), ..about }
+        .with_help("serve another file: --model PATH.gguf, or the path of its [[model]] in the estate")
+}
+
+/// What was fetched besides the default model, which `--model` stands in for.
+fn cached(options: &UpOptions, cache: &Cache) -> Vec<Spec> {
+    if !options.default_model {
+        return Vec::new();
+    }
+    let fetched = KNOWN.iter().filter(|model| model.id != DEFAULT.id && cache.find(model).is_some());
+    fetched.map(|model| with(options, known(cache, model))).collect()
+}
+
+fn with(options: &UpOptions, spec: Spec) -> Spec {
+    Spec { idle: options.model_idle, ..spec }
+}
+
+fn known(cache: &Cache, model: &KnownModel) -> Spec {
+    Spec {
+        id: ModelId::new(model.id),
+        name: model.name.to_owned(),
+        provider: model.provider.to_owned(),
+        path: cache.path_of(model),
+        pinned: false,
+        context_tokens_max: None,
+        kv_bytes_max: None,
+        idle: None,
+    }
+}
+
+fn named(path: &Path) -> Spec {
+    Spec {
+        id: local_id(path),
+        name: stem(path),
+        provider: "Local".to_owned(),
+        path: path.to_owned(),
+        pinned: false,
+        context_tokens_max: None,
+        kv_bytes_max: None,
+        idle: None,
+    }
+}
+
+/// A file's id: `local.` and its name, in the letters that Bedrock allows in an id.
+pub(crate) fn local_id(path: &Path) -> ModelId {
+    let mut slug = String::new();
+    for letter in stem(path).chars().map(|letter| letter.to_ascii_lowercase()) {
+        if letter.is_ascii_alphanumeric() {
+            slug.push(letter);
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    // Nothing is left of a name in a script that ids do not have.
+    let slug = Some(slug.trim_end_matches('-')).filter(|slug| !slug.is_empty()).unwrap_or("model");
+    ModelId::new(format!("local.{slug}-v1:0"))
+}
+
+/// A file's name without its extension; a folder's name whole, for it has none.
+fn stem(path: &Path) -> String {
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests;
