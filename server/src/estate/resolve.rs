@@ -21,13 +21,11 @@ const NAME_CHARS_MAX: usize = 128;
 /// A file that holds a key.
 const KEY_BYTES_MAX: u64 = 16 << 10;
 
+/// What the file declares, part by part.
+type Parts = (Vec<Arc<Provider>>, Vec<Deployment>, Vec<Model>);
 type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-pub(super) fn resolve(
-    sheet: &Sheet<'_>,
-    raw: RawEstate,
-    env: Env<'_>,
-) -> Result<(Vec<Arc<Provider>>, Vec<Deployment>, Vec<Model>), EstateFault> {
+pub(super) fn resolve(sheet: &Sheet<'_>, raw: RawEstate, env: Env<'_>) -> Result<Parts, EstateFault> {
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
     let mut in_order = Vec::with_capacity(raw.providers.len());
     for raw in raw.providers {
