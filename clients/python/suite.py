@@ -167,8 +167,12 @@ def run(function):
 
 
 def by_hand(module, names):
+    """Runs the named cases, or all but those that have a dash before their name."""
     problems = 0
-    for name in CASES if names == ["all"] else names:
+    without = {name[1:] for name in names if name.startswith("-")}
+    if not without <= CASES.keys():
+        raise SystemExit(f"no such cases: {', '.join(without - CASES.keys())}")
+    for name in [name for name in CASES if name not in without] if names[0] == "all" else names:
         start = time.monotonic()
         problem = run(CASES[name])
         print(f"{'FAILED' if problem else 'ok':6} {time.monotonic() - start:6.2f} s  {name}", flush=True)

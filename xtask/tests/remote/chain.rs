@@ -14,12 +14,19 @@ const CALLS: usize = 16;
 /// Tokens of each answer: enough that all of them are under way together.
 const TOKENS: u64 = 48;
 
-/// The cases of every client family, each held to the same promises as before a single Outcrop.
+/// The cases of every client family, each held to the same promises as before a single Outcrop, but for caches: each of
+/// the two has its own, and their format has no way to ask for one.
 const CASES: [(&str, &[&str]); 5] = [
-    ("boto3_converse", &["all"]),
+    (
+        "boto3_converse",
+        &["all", "-a_cache_point_is_written_once_and_read_afterwards", "-a_cache_point_for_an_hour_says_so"],
+    ),
     ("boto3_invoke", &["all"]),
-    ("openai_sdk", &["all"]),
-    ("anthropic_sdk", &["all"]),
+    ("openai_sdk", &["all", "-what_a_cache_supplies_is_told_unasked"]),
+    (
+        "anthropic_sdk",
+        &["all", "-a_cache_control_is_written_once_and_read_afterwards", "-bedrock_takes_cache_control"],
+    ),
     ("outcrop_command", &["usage_is_what_clients_were_told_to_the_token"]),
 ];
 
