@@ -23,7 +23,8 @@ def invoke(body, model=EMBEDDER):
 
 
 def sdk(path="/v1"):
-    return OpenAI(base_url=PLACE.url + path, api_key=PLACE.api_key, max_retries=0, _strict_response_validation=True)
+    # Not with the SDK's strict validation: it asks for base64 by itself, and would refuse that before it unpacks it.
+    return OpenAI(base_url=PLACE.url + path, api_key=PLACE.api_key, max_retries=0)
 
 
 def create(path="/v1", **more):
@@ -75,13 +76,13 @@ def coheres_body_is_answered_and_its_texts_are_echoed():
 
 @strict_case
 def coheres_truncation_is_honoured_at_either_end():
-    body = {"texts": [LONG + "cat"], "input_type": "search_query"}
+    body = {"texts": [LONG + "cats and dogs " * 40], "input_type": "search_query"}
     code, message, status = refused(lambda: invoke({**body, "truncate": "NONE"}))
     equal((code, status), ("ValidationException", 400))
     contains(message, TOO_LONG)
     start, end = (invoke({**body, "truncate": truncate})[0]["embeddings"][0] for truncate in ("END", "START"))
     close(start, vector("word " * 254))
-    assert alike(start, end) < 0.999, "the cat is at one end"
+    assert alike(start, end) < 0.999, "the cats are at one end"
 
 
 @strict_case
