@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::{Bundle, PARTS};
 use crate::kernels::cache::PAGE_TOKENS;
-use crate::kernels::lanes::{LANES, Lanes, exp, exponential};
+use crate::kernels::lanes::{LANES, Lanes, bend, exp, exponential};
 use crate::kernels::vector::Vector;
 
 /// A page's keys and values of one head.
@@ -201,15 +201,15 @@ unsafe fn weigh<A: Vector>(
     (bundle, query): (&mut Bundle, usize),
     (scores, shrink): (&mut [Lanes; PARTS], &mut f32),
 ) {
-    if let Some(cap) = softcap {
-        scores.as_flattened_mut().iter_mut().for_each(|score| *score = bend(*score, cap));
-    }
     let whole = *seen == (0..PAGE_TOKENS);
     // SAFETY: The caller's promise.
     unsafe {
         let mut parts = [A::splat(0.0); PARTS];
         for part in 0..PARTS {
             parts[part] = A::load(&scores[part]);
+            if let Some(cap) = softcap {
+                parts[part] = bend::<A>(parts[part], cap);
+            }
             if !whole {
                 parts[part] = hide::<A>(parts[part], part, seen, true);
             }
@@ -239,12 +239,6 @@ unsafe fn weigh<A: Vector>(
         let total = &mut bundle.totals[query];
         A::store(A::mul_add(A::load(total), A::splat(*shrink), sum), total);
     }
-}
-
-/// `cap * tanh(score / cap)`.
-#[inline(always)]
-fn bend(score: f32, cap: f32) -> f32 {
-    cap * (1.0 - 2.0 / (exp(2.0 * (score / cap)) + 1.0))
 }
 
 /// Adds values, by their weights, to the shrunk sums of each query, in `C` chunks of sixteen dimensions.
