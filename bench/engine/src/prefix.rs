@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use canon::Fault;
 use clap::Args;
+use engine::measure::likeliest_token;
 use engine::scheduler::{Next, Options, Scheduler, Sequence};
 
 use crate::Outcome;
@@ -52,12 +53,9 @@ impl Sequence for Greedy {
     }
 
     fn next(&mut self, logits: &mut [f32]) -> Next {
-        let best = logits
-            .iter()
-            .enumerate()
-            .fold((0, f32::MIN), |best, (at, it)| if *it > best.1 { (at, *it) } else { best });
-        self.answer.push(best.0 as u32);
-        Next::Token(best.0 as u32)
+        let best = likeliest_token(logits).unwrap_or(0);
+        self.answer.push(best);
+        Next::Token(best)
     }
 
     fn fail(&mut self, _: Fault) {

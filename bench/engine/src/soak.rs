@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use canon::{Fault, Kind};
 use clap::Args;
 use engine::Engine;
+use engine::measure::likeliest_token;
 use engine::scheduler::{Next, Options, Scheduler, Sequence};
 
 use crate::Outcome;
@@ -278,11 +279,8 @@ impl Sequence for Raw {
 
     fn next(&mut self, logits: &mut [f32]) -> Next {
         self.not_numbers += logits.iter().filter(|logit| !logit.is_finite()).count() as u64;
-        let best = logits
-            .iter()
-            .enumerate()
-            .fold((0, f32::MIN), |best, (at, it)| if *it > best.1 { (at, *it) } else { best });
-        Next::Token(best.0 as u32)
+        let best = likeliest_token(logits).unwrap_or(0);
+        Next::Token(best)
     }
 
     fn fail(&mut self, fault: Fault) {

@@ -12,6 +12,7 @@ mod run;
 mod tests;
 pub mod traffic;
 
+pub use crate::sampler::likeliest_token;
 pub use demand::Demand;
 pub use energy::Energy;
 pub use play::{Seen, decode, play, prefill, sorted_quantile};

@@ -149,7 +149,8 @@ impl Sampler {
 }
 
 /// The likeliest token; of equals, the lowest. Nothing where no logit is a number.
-pub(crate) fn likeliest_token(logits: &[f32]) -> Option<u32> {
+#[must_use]
+pub fn likeliest_token(logits: &[f32]) -> Option<u32> {
     likeliest(logits).map(|best| best.token)
 }
 
