@@ -15,7 +15,7 @@ mod tests;
 use std::ops::Range;
 
 use super::arch::Arch;
-use super::cache::{Cache, PAGE_TOKENS, Page, Place, Writer};
+use super::cache::{Cache, PAGE_TOKENS, Page, Place};
 use super::lanes::{LANES, normalise};
 use super::rotary::{Turn, rotate};
 use super::vector::Vector;
@@ -76,7 +76,15 @@ pub(super) struct Row<'a> {
     pub(super) turn: Option<Turn<'a>>,
 }
 
-/// Rows of one sequence that attend together, with the heads of queries that share a head of keys.
+/// A token's key and value of one head.
+pub(super) struct Pair<'a> {
+    pub(super) place: Place,
+    pub(super) key: &'a [f32],
+    pub(super) value: &'a [f32],
+    pub(super) turn: Option<Turn<'a>>,
+}
+
+/// What rows of one sequence attend to together, with the heads of queries that share a head of keys.
 pub(super) struct Block<'a> {
     pub(super) cache: &'a Cache,
     pub(super) attention: &'a Attention<'a>,
@@ -84,68 +92,97 @@ pub(super) struct Block<'a> {
     pub(super) head: usize,
     /// The sequence's pages.
     pub(super) pages: &'a [Page],
-    pub(super) rows: Vec<Row<'a>>,
+    /// Which of them are attended to.
+    pub(super) numbers: Range<usize>,
+    /// What is still to be kept in the last of them.
+    pub(super) last: Option<Pair<'a>>,
+    /// Where the keys of the block that comes after this one begin.
+    pub(super) next: *const u16,
 }
 
-/// Folds what the block's queries gather over some segments into `to`, query by query, row by row.
+/// Room for a block's queries and what they gather, kept from block to block.
+#[derive(Default)]
+pub(super) struct Room {
+    bundles: Vec<Bundle>,
+    /// How many bundles are in use.
+    count: usize,
+    /// Queries that are still to come.
+    missing: usize,
+    /// A page in 32 bits.
+    wide: Vec<Line>,
+    /// What the queries have gathered, where no other task attends with them.
+    pub(super) gathered: Vec<f32>,
+}
+
+impl Room {
+    /// Begins anew: rows with so many queries in all follow.
+    pub(super) const fn begin(&mut self, queries: usize) {
+        (self.count, self.missing) = (0, queries);
+    }
+}
+
+/// Takes a row's queries.
 ///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, segments: Range<usize>, to: &mut [f32]) {
+pub(super) unsafe fn take<A: Vector>(
+    room: &mut Room,
+    attention: &Attention<'_>,
+    head_len: usize,
+    row: &Row<'_>,
+) {
+    for query in row.queries.chunks_exact(head_len) {
+        if room.count == 0 || room.bundles[room.count - 1].is_full() {
+            if room.bundles.len() == room.count {
+                room.bundles.push(Bundle::default());
+            }
+            room.bundles[room.count].renew(head_len, A::QUERIES.min(room.missing));
+            room.count += 1;
+        }
+        room.missing -= 1;
+        let to = room.bundles[room.count - 1].push(row.sight);
+        // SAFETY: The caller's promise.
+        unsafe { prepare::<A>(query, attention.query_norm, row.turn, to) };
+        to.iter_mut().for_each(|number| *number *= attention.scale);
+    }
+}
+
+/// Folds what the queries in the room gather over the block's pages into `to`, query by query, row by row.
+///
+/// # Safety
+/// The CPU has the instruction set, and nobody else writes to these pages' head.
+#[inline(always)]
+pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, room: &mut Room, to: &mut [f32]) {
     let head_len = block.cache.geometry.head_len;
-    // SAFETY: The caller's promise.
-    let mut bundles = unsafe { bundles::<A>(block) };
+    let bundles = &mut room.bundles[..room.count];
     // Where several bundles want the same page, it is widened once.
     let lines = if bundles.len() > 1 { 2 * head_len * PAGE_TOKENS / LANES } else { 0 };
-    let mut wide = vec![Line([0.0; LANES]); lines];
-    for segment in segments {
-        for number in segment * SEGMENT_PAGES..(segment + 1) * SEGMENT_PAGES {
-            if !bundles.iter().any(|bundle| bundle.sees(number)) {
-                continue;
-            }
+    room.wide.resize(room.wide.len().max(lines), Line([0.0; LANES]));
+    for number in block.numbers.clone() {
+        if number + 1 == block.numbers.end
+            && let Some(last) = &block.last
+        {
+            // SAFETY: The caller's promise.
+            unsafe { remember::<A>(block.cache, block.attention, block.head, last) };
+        }
+        // SAFETY: The caller's promise; there is room for both parts of a page, if there are several bundles.
+        unsafe {
             let sheet = sheet(block, number);
-            // SAFETY: The caller's promise; there is room for both parts of a page, if there are several bundles.
-            unsafe {
-                if let [bundle] = &mut bundles[..] {
-                    over::<A, u16>(&sheet, bundle);
-                    continue;
-                }
-                let sheet = widen::<A>(&sheet, &mut wide);
+            if let [bundle] = bundles {
+                over::<A, u16>(&sheet, bundle);
+            } else {
+                let sheet = widen::<A>(&sheet, &mut room.wide[..lines]);
                 for bundle in bundles.iter_mut().filter(|bundle| bundle.sees(number)) {
                     over::<A, f32>(&sheet, bundle);
                 }
             }
         }
-        let pieces = to.chunks_mut(A::QUERIES * gathered_len(head_len));
-        bundles.iter_mut().zip(pieces).for_each(|(bundle, to)| bundle.settle(to));
-    }
-}
-
-/// The queries of a block, prepared.
-///
-/// # Safety
-/// The CPU has the instruction set.
-#[inline(always)]
-unsafe fn bundles<A: Vector>(block: &Block<'_>) -> Vec<Bundle> {
-    let Attention { query_norm, scale, .. } = *block.attention;
-    let head_len = block.cache.geometry.head_len;
-    let group = block.rows[0].queries.len() / head_len;
-    let count = block.rows.len() * group;
-    let mut bundles = Vec::with_capacity(count.div_ceil(A::QUERIES));
-    let mut head = [0.0; HEAD_LEN_MAX];
-    for start in (0..count).step_by(A::QUERIES) {
-        let bundle = bundles.push_mut(Bundle::new(head_len, A::QUERIES.min(count - start)));
-        for query in start..count.min(start + A::QUERIES) {
-            let row = &block.rows[query / group];
-            let from = &row.queries[query % group * head_len..][..head_len];
-            // SAFETY: The caller's promise.
-            unsafe { prepare::<A>(from, query_norm, row.turn, &mut head[..head_len]) };
-            head[..head_len].iter_mut().for_each(|number| *number *= scale);
-            bundle.push(&head[..head_len], row.sight);
+        if (number + 1).is_multiple_of(SEGMENT_PAGES) || number + 1 == block.numbers.end {
+            let pieces = to.chunks_mut(A::QUERIES * gathered_len(head_len));
+            bundles.iter_mut().zip(pieces).for_each(|(bundle, to)| bundle.settle(to));
         }
     }
-    bundles
 }
 
 /// Normalises and turns a head: of queries, or of keys.
@@ -170,12 +207,18 @@ unsafe fn prepare<A: Arch>(
 }
 
 /// A page of the block's head.
-fn sheet<'a>(block: &Block<'a>, number: usize) -> Sheet<'a, u16> {
-    let pair = |page| block.cache.pair(page, block.attention.layer, block.head);
-    let (keys, values) = pair(block.pages[number]);
-    // The next page may be one that nobody has provided yet.
-    let next = block.pages.get(number + 1).filter(|page| block.cache.has(**page));
-    let next = next.map_or(std::ptr::null(), |page| pair(*page).0.as_ptr());
+///
+/// # Safety
+/// Nobody else writes to it.
+unsafe fn sheet<'a>(block: &Block<'a>, number: usize) -> Sheet<'a, u16> {
+    let (layer, head) = (block.attention.layer, block.head);
+    // SAFETY: The caller's promise.
+    let (keys, values) = unsafe { block.cache.pair(block.pages[number], layer, head) };
+    let next = if number + 1 < block.numbers.end {
+        block.cache.head(block.pages[number + 1], layer, head)
+    } else {
+        block.next
+    };
     Sheet { start: number * PAGE_TOKENS, keys, values, next, softcap: block.attention.softcap }
 }
 
@@ -223,37 +266,38 @@ pub(super) fn conclude(segments: &mut [f32], queries: usize, head_len: usize) {
     let len = gathered_len(head_len);
     let (first, later) = segments.split_at_mut(queries * len);
     for segment in later.chunks_exact(queries * len) {
-        first.chunks_exact_mut(len).zip(segment.chunks_exact(len)).for_each(|(to, from)| fold(to, from));
+        for (to, from) in first.chunks_exact_mut(len).zip(segment.chunks_exact(len)) {
+            fold(to, (from[0], from[TOTAL]), &from[LANES..]);
+        }
     }
     for gathered in first.chunks_exact_mut(len) {
         let inverse = 1.0 / gathered[TOTAL];
-        gathered[LANES..].iter_mut().for_each(|number| *number *= inverse);
+        for line in gathered[LANES..].as_chunks_mut::<LANES>().0 {
+            line.iter_mut().for_each(|number| *number *= inverse);
+        }
     }
 }
 
-/// Normalises and turns a row's keys and keeps them with its values, in all heads.
+/// Normalises and turns a key and keeps it with its value.
 ///
 /// # Safety
-/// The CPU has the instruction set, and nobody else writes to this place.
+/// The CPU has the instruction set, and [`Cache::put`] may write there.
 #[inline(always)]
 pub(super) unsafe fn remember<A: Arch>(
-    writer: &Writer<'_>,
-    place: Place,
-    (norm, turn): (Option<(&[f32], f32)>, Option<Turn<'_>>),
-    (keys, values): (&[f32], &[f32]),
+    cache: &Cache,
+    attention: &Attention<'_>,
+    head: usize,
+    pair: &Pair<'_>,
 ) {
-    let head_len = writer.head_len();
-    for (head, (key, value)) in keys.chunks_exact(head_len).zip(values.chunks_exact(head_len)).enumerate() {
-        let mut turned = [0.0; HEAD_LEN_MAX];
-        // SAFETY: The caller's promise.
-        unsafe { prepare::<A>(key, norm, turn, &mut turned[..head_len]) };
-        let (mut narrow_key, mut narrow_value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
-        // SAFETY: The caller's promise.
-        unsafe {
-            narrow::<A>(&turned[..head_len], &mut narrow_key);
-            narrow::<A>(value, &mut narrow_value);
-            writer.put(place, head, &narrow_key[..head_len], &narrow_value[..head_len]);
-        }
+    let head_len = cache.geometry.head_len;
+    let mut turned = [0.0; HEAD_LEN_MAX];
+    let (mut key, mut value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
+    // SAFETY: The caller's promise.
+    unsafe {
+        prepare::<A>(pair.key, attention.key_norm, pair.turn, &mut turned[..head_len]);
+        narrow::<A>(&turned[..head_len], &mut key);
+        narrow::<A>(pair.value, &mut value);
+        cache.put(pair.place, (attention.layer, head), (&key[..head_len], &value[..head_len]));
     }
 }
 

@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "several threads write to one page, each its own tokens")]
 
-use super::pool::Pointer;
+use std::cell::UnsafeCell;
 
 /// How many tokens a page holds.
 pub(crate) const PAGE_TOKENS: usize = 32;
@@ -38,9 +38,11 @@ impl Geometry {
 }
 
 /// A line of the CPU's cache, so that no vector lies across two.
-#[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u16; PAGE_TOKENS]);
+struct Line(UnsafeCell<[u16; PAGE_TOKENS]>);
+
+// SAFETY: Whoever writes to a line says why nobody else uses that place.
+unsafe impl Sync for Line {}
 
 /// The pages.
 pub(crate) struct Cache {
@@ -96,13 +98,8 @@ impl Cache {
         }
         if self.pages[page].is_empty() {
             let lines = self.geometry.page_len() / PAGE_TOKENS;
-            self.pages[page] = vec![Line([0; PAGE_TOKENS]); lines].into_boxed_slice();
+            self.pages[page] = (0..lines).map(|_| Line(UnsafeCell::new([0; PAGE_TOKENS]))).collect();
         }
-    }
-
-    /// Whether the page is there.
-    pub(super) fn has(&self, page: Page) -> bool {
-        self.pages.get(page as usize).is_some_and(|lines| !lines.is_empty())
     }
 
     /// Gives the page's memory back.
@@ -117,63 +114,48 @@ impl Cache {
         self.pages.iter().map(|page| size_of_val(&**page)).sum()
     }
 
-    fn lines(&self, page: Page, layer: usize, head: usize) -> &[Line] {
+    /// Where the keys of a head begin, dimension by dimension. Its values follow, token by token.
+    pub(super) fn head(&self, page: Page, layer: usize, head: usize) -> *mut u16 {
         let len = self.geometry.part_len() * 2 / PAGE_TOKENS;
-        &self.pages[page as usize][(layer * self.geometry.heads + head) * len..][..len]
+        let lines = &self.pages[page as usize][(layer * self.geometry.heads + head) * len..][..len];
+        lines.as_ptr().cast_mut().cast()
     }
 
     /// Keys of a head, dimension by dimension, and its values, token by token.
-    pub(super) fn pair(&self, page: Page, layer: usize, head: usize) -> (&[u16], &[u16]) {
-        let lines = self.lines(page, layer, head);
-        // SAFETY: A line is its numbers and nothing else.
-        let numbers = unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * PAGE_TOKENS) };
-        numbers.split_at(self.geometry.part_len())
-    }
-
-    /// Lets several threads write keys and values of a layer.
-    pub(super) fn writer(&mut self, layer: usize) -> Writer<'_> {
-        let pages = self
-            .pages
-            .iter_mut()
-            .map(|page| (Pointer(page.as_mut_ptr().cast()), page.len() * PAGE_TOKENS))
-            .collect();
-        Writer { geometry: self.geometry, layer, pages, cache: std::marker::PhantomData }
-    }
-}
-
-/// Writes keys and values of a layer, from several threads.
-pub(super) struct Writer<'a> {
-    geometry: Geometry,
-    layer: usize,
-    pages: Vec<(Pointer<u16>, usize)>,
-    cache: std::marker::PhantomData<&'a mut Cache>,
-}
-
-impl Writer<'_> {
-    pub(super) const fn head_len(&self) -> usize {
-        self.geometry.head_len
+    ///
+    /// # Safety
+    /// Nobody writes to this head of the page meanwhile.
+    pub(super) unsafe fn pair(&self, page: Page, layer: usize, head: usize) -> (&[u16], &[u16]) {
+        let len = self.geometry.part_len();
+        // SAFETY: A line is its numbers and nothing else, and a head has keys and values; nobody writes to them.
+        let numbers = unsafe { std::slice::from_raw_parts(self.head(page, layer, head), 2 * len) };
+        numbers.split_at(len)
     }
 
     /// Writes a token's key and value of one head.
     ///
     /// # Safety
-    /// Nobody else writes to this place.
+    /// Nobody else uses this head of the page meanwhile, or only other places of it, and those only to write.
     #[inline(always)]
-    pub(super) unsafe fn put(&self, place: Place, head: usize, key: &[u16], value: &[u16]) {
-        let (head_len, part) = (self.geometry.head_len, self.geometry.part_len());
-        let start = (self.layer * self.geometry.heads + head) * part * 2;
-        let (page, len) = &self.pages[place.page as usize];
+    pub(super) unsafe fn put(
+        &self,
+        place: Place,
+        (layer, head): (usize, usize),
+        (key, value): (&[u16], &[u16]),
+    ) {
+        let (head_len, slot) = (self.geometry.head_len, place.slot as usize);
         assert!(
-            start + 2 * part <= *len && key.len() == head_len && value.len() == head_len,
-            "a page of another size"
+            slot < PAGE_TOKENS && key.len() == head_len && value.len() == head_len,
+            "a head or a place of another size"
         );
+        let to = self.head(place.page, layer, head);
         for (dimension, number) in key.iter().enumerate() {
-            // SAFETY: Within the head's keys, which lie in the page; the place is the caller's alone.
-            unsafe { *page.at(start + dimension * PAGE_TOKENS + place.slot as usize) = *number };
+            // SAFETY: Within the head's keys; the place is the caller's alone.
+            unsafe { *to.add(dimension * PAGE_TOKENS + slot) = *number };
         }
         // SAFETY: Within the head's values; the place is the caller's alone.
         unsafe {
-            let to = page.at(start + part + place.slot as usize * head_len);
+            let to = to.add(self.geometry.part_len() + slot * head_len);
             std::ptr::copy_nonoverlapping(value.as_ptr(), to, head_len);
         }
     }

@@ -64,13 +64,12 @@ macro_rules! entries {
         pub(super) mod $module {
             use std::ops::Range;
 
-            use crate::kernels::cache::{Place, Writer};
+            use crate::kernels::cache::Cache;
             use crate::kernels::lanes;
             use crate::kernels::adapter::{self, Change, Delta};
-            use crate::kernels::attention::{self, Block};
+            use crate::kernels::attention::{self, Attention, Block, Pair, Room, Row};
             use crate::kernels::matrix::Matrix;
             use crate::kernels::panel::{self, Destination};
-            use crate::kernels::rotary::Turn;
             use crate::kernels::rows::Input;
 
             $(#[target_feature(enable = $features)])?
@@ -110,20 +109,21 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn remember(
-                writer: &Writer<'_>,
-                place: Place,
-                how: (Option<(&[f32], f32)>, Option<Turn<'_>>),
-                pair: (&[f32], &[f32]),
-            ) {
+            pub(in crate::kernels) unsafe fn remember(cache: &Cache, attention: &Attention<'_>, head: usize, pair: &Pair<'_>) {
                 // SAFETY: The caller's promise.
-                unsafe { attention::remember::<$arch>(writer, place, how, pair) };
+                unsafe { attention::remember::<$arch>(cache, attention, head, pair) };
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn attend(block: &Block<'_>, segments: Range<usize>, to: &mut [f32]) {
+            pub(in crate::kernels) unsafe fn take(room: &mut Room, attention: &Attention<'_>, head_len: usize, row: &Row<'_>) {
                 // SAFETY: The caller's promise.
-                unsafe { attention::attend::<$arch>(block, segments, to) };
+                unsafe { attention::take::<$arch>(room, attention, head_len, row) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn attend(block: &Block<'_>, room: &mut Room, to: &mut [f32]) {
+                // SAFETY: The caller's promise.
+                unsafe { attention::attend::<$arch>(block, room, to) };
             }
 
             $(#[target_feature(enable = $features)])?

@@ -27,8 +27,11 @@ mod step;
 mod tests;
 mod vector;
 
+use std::sync::Mutex;
+
 use canon::Fault;
 
+use attention::Room;
 use isa::call;
 use panel::{Destination, TILES};
 use pool::{Pointer, Pool};
@@ -57,6 +60,8 @@ pub(crate) struct Kernels {
     isa: Isa,
     /// What attention gathers where threads share a sequence, kept from step to step.
     gathered: Vec<f32>,
+    /// Room for the queries of attention, of as many threads as have ever attended at once.
+    rooms: Mutex<Vec<Room>>,
 }
 
 /// Products that go to one place, one after the other: a matrix, and what becomes of its product.
@@ -71,7 +76,7 @@ impl Kernels {
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn new(threads: usize, isa: Isa) -> Result<Self, Fault> {
-        Ok(Self { pool: Pool::new(threads)?, isa, gathered: Vec::new() })
+        Ok(Self { pool: Pool::new(threads)?, isa, gathered: Vec::new(), rooms: Mutex::default() })
     }
 
     /// The threads.

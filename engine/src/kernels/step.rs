@@ -4,31 +4,68 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use super::attention::{Block, Row, SEGMENT_PAGES, Sight, clear, gathered_len};
+use super::attention::{Block, Pair, Room, Row, SEGMENT_PAGES, Sight, clear, gathered_len};
 use super::isa::call;
 use super::pool::{Pointer, TASKS_PER_THREAD};
 use super::rotary::Turn;
-use super::{Attention, Cache, Floats, Geometry, Isa, Kernels, Page, Places, Turns};
+use super::{Attention, Cache, Floats, Geometry, Isa, Kernels, PAGE_TOKENS, Page, Places, Turns};
 
 /// Queries that one task takes over a page, so that widening it is a small part of the work.
 const QUERIES_PER_TASK: usize = 48;
+/// Runs of tasks for each thread. Within a run, what a task reads is fetched while the one before it is computed.
+const RUNS_PER_THREAD: usize = 8;
 
 /// The rows of a step, as attention sees them.
 pub(crate) struct Step<'a> {
     /// Where each row's key and value go.
-    pub(crate) places: Places,
+    places: Places,
     /// The last position that each row attends to: its own, or the sequence's last where rows see what follows them.
-    pub(crate) positions: Vec<usize>,
+    positions: Vec<usize>,
     /// Each row's sequence.
-    pub(crate) sequences: Vec<usize>,
+    sequences: Vec<usize>,
     /// The pages of each sequence. Those before a layer's window are not read.
-    pub(crate) pages: Vec<&'a [Page]>,
+    pages: Vec<&'a [Page]>,
     /// The turns that layers choose from.
-    pub(crate) turns: Vec<Turns>,
+    turns: Vec<Turns>,
+    /// The rows, sequence by sequence, position by position.
+    order: Vec<usize>,
+    /// Which rows are the only ones of their sequence, and write to a page that is no other sequence's: nobody else waits
+    /// for what they keep.
+    alone: Vec<bool>,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// Rows by their places, the last positions that they attend to, and their sequences; and each sequence's pages.
+    pub(crate) fn new(
+        places: Places,
+        (positions, sequences): (Vec<usize>, Vec<usize>),
+        pages: Vec<&'a [Page]>,
+        turns: Vec<Turns>,
+    ) -> Self {
+        assert!(
+            positions.len() == places.len() && sequences.len() == places.len(),
+            "rows without a position or a sequence"
+        );
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|row| (sequences[*row], positions[*row]));
+        let (mut rows, mut holders) = (vec![0_usize; pages.len()], Vec::new());
+        sequences.iter().for_each(|sequence| rows[*sequence] += 1);
+        for page in pages.iter().copied().flatten() {
+            holders.resize(holders.len().max(*page as usize + 1), 0_usize);
+            holders[*page as usize] += 1;
+        }
+        let is_alone = |row: usize| {
+            let (page, sequence) = (places.at(row).page, sequences[row]);
+            rows[sequence] == 1
+                && pages[sequence].get(positions[row] / PAGE_TOKENS) == Some(&page)
+                && holders[page as usize] == 1
+        };
+        let alone = (0..places.len()).map(is_alone).collect();
+        Self { places, positions, sequences, pages, turns, order, alone }
+    }
+
     fn turn(&self, attention: &Attention<'_>, row: usize) -> Option<Turn<'_>> {
         attention.turns.map(|turns| self.turns[turns].of(row, self.places.len()))
     }
@@ -45,15 +82,26 @@ impl Step<'_> {
         assert!(norms.iter().flatten().all(|norm| norm.0.len() == head_len), "a norm of another length");
         assert!(attention.window != Some(0), "a window without its own position");
     }
+
+    /// A row's key and value of one head.
+    fn pair<'b>(
+        &'b self,
+        attention: &Attention<'_>,
+        row: usize,
+        (key, value): (&'b [f32], &'b [f32]),
+    ) -> Pair<'b> {
+        Pair { place: self.places.at(row), key, value, turn: self.turn(attention, row) }
+    }
 }
 
 /// What a task does: rows of one sequence, with one head of keys.
 struct Task {
-    /// Which of the rows, in the order of the plan.
+    /// Which of the rows, in the order of the step.
     rows: Range<usize>,
     head: usize,
-    segments: Range<usize>,
-    /// Where several tasks share the segments: which of the shared.
+    /// Which of the sequence's pages.
+    pages: Range<usize>,
+    /// Where several tasks share the pages: which of the shared.
     shared: Option<usize>,
 }
 
@@ -70,9 +118,9 @@ struct Shared {
 
 /// The tasks of a layer's attention.
 struct Plan {
-    /// The rows, sequence by sequence, position by position.
-    order: Vec<usize>,
     tasks: Vec<Task>,
+    /// Tasks that one thread does in turn.
+    runs: Vec<Range<usize>>,
     shared: Vec<Shared>,
     /// How many floats the results of all shared segments take.
     len: usize,
@@ -84,13 +132,11 @@ type Heads = (usize, usize, usize);
 impl Plan {
     fn new(step: &Step<'_>, attention: &Attention<'_>, heads: Heads, threads: usize) -> Self {
         let rows = step.places.len();
-        let mut order: Vec<usize> = (0..rows).collect();
-        order.sort_by_key(|row| (step.sequences[*row], step.positions[*row]));
         let tasks_min = if threads > 1 { threads * TASKS_PER_THREAD } else { 1 };
         let rows_max = (QUERIES_PER_TASK / heads.1).min((rows * heads.0).div_ceil(tasks_min)).max(1);
         let mut blocks = Vec::new();
         let mut all = 0;
-        for rows in order.chunk_by(|a, b| step.sequences[*a] == step.sequences[*b]) {
+        for rows in step.order.chunk_by(|a, b| step.sequences[*a] == step.sequences[*b]) {
             for rows in rows.chunks(rows_max) {
                 let sights = rows.iter().map(|row| step.sight(attention, *row));
                 let pages = sights.reduce(Sight::union).unwrap_or_default().pages();
@@ -98,74 +144,94 @@ impl Plan {
                 blocks.push((rows.len(), pages));
             }
         }
-        let mut plan = Self { order, tasks: Vec::new(), shared: Vec::new(), len: 0 };
+        let tasks = Vec::with_capacity(blocks.len() * heads.0);
+        let mut plan = Self { tasks, runs: Vec::new(), shared: Vec::new(), len: 0 };
         let mut start = 0;
         for (rows, pages) in blocks {
             // Where one task would be more than its part of all work, its segments are tasks of their own.
             let alone = threads == 1 || rows * pages.len() <= all / tasks_min;
-            let segments = pages.start / SEGMENT_PAGES..pages.end.div_ceil(SEGMENT_PAGES);
             for head in 0..heads.0 {
-                plan.push((start..start + rows, head), segments.clone(), alone, heads);
+                plan.push((start..start + rows, head), pages.clone(), alone, heads);
             }
             start += rows;
         }
+        plan.run(all / (threads * RUNS_PER_THREAD));
         plan
     }
 
-    fn push(
-        &mut self,
-        (rows, head): (Range<usize>, usize),
-        segments: Range<usize>,
-        alone: bool,
-        heads: Heads,
-    ) {
+    fn push(&mut self, (rows, head): (Range<usize>, usize), pages: Range<usize>, alone: bool, heads: Heads) {
+        let segments = pages.start / SEGMENT_PAGES..pages.end.div_ceil(SEGMENT_PAGES);
         if alone || segments.len() == 1 {
-            self.tasks.push(Task { rows, head, segments, shared: None });
+            self.tasks.push(Task { rows, head, pages, shared: None });
             return;
         }
         let (first, count, shared) = (segments.start, segments.len(), self.shared.len());
+        let len = rows.len() * heads.1 * gathered_len(heads.2);
         for segment in segments {
-            let task =
-                Task { rows: rows.clone(), head, segments: segment..segment + 1, shared: Some(shared) };
-            self.tasks.push(task);
+            let start = pages.start.max(segment * SEGMENT_PAGES);
+            let pages = start..pages.end.min((segment + 1) * SEGMENT_PAGES);
+            self.tasks.push(Task { rows: rows.clone(), head, pages, shared: Some(shared) });
         }
         self.shared.push(Shared { start: self.len, first, segments: count, left: AtomicUsize::new(count) });
-        self.len += count * rows.len() * heads.1 * gathered_len(heads.2);
+        self.len += count * len;
+    }
+
+    /// Makes runs of tasks, each of at least so much work but the last.
+    fn run(&mut self, work_min: usize) {
+        let (mut start, mut work) = (0, 0);
+        for (number, task) in self.tasks.iter().enumerate() {
+            work += task.rows.len() * task.pages.len();
+            if work >= work_min || number + 1 == self.tasks.len() {
+                self.runs.push(start..number + 1);
+                (start, work) = (number + 1, 0);
+            }
+        }
     }
 }
 
 impl Kernels {
-    /// Keeps the rows' keys and values of a layer.
+    /// Keeps the rows' keys and values of a layer. What a page holds is one sequence's own until it is full.
     pub(crate) fn remember(
         &mut self,
         cache: &mut Cache,
         attention: &Attention<'_>,
         step: &Step<'_>,
-        (keys, values): (&Floats, &Floats),
+        pairs: (&Floats, &Floats),
     ) {
-        let isa = self.isa;
+        self.keep(cache, attention, step, (&step.order, pairs));
+    }
+
+    fn keep(
+        &mut self,
+        cache: &mut Cache,
+        attention: &Attention<'_>,
+        step: &Step<'_>,
+        (rows, (keys, values)): (&[usize], (&Floats, &Floats)),
+    ) {
+        let (isa, cache) = (self.isa, &*cache);
         let Geometry { heads, head_len, .. } = cache.geometry;
         assert!(keys.len == heads * head_len && values.len == keys.len, "keys of another size");
         step.check(attention, head_len);
-        let rows = step.places.len();
-        let share = self.pool.share(rows);
-        let writer = cache.writer(attention.layer);
-        self.pool.run(rows.div_ceil(share), &|task| {
-            for row in task * share..rows.min((task + 1) * share) {
-                let how = (attention.key_norm, step.turn(attention, row));
-                // `Places` are distinct, so each row has its place to itself.
-                call!(isa, remember(&writer, step.places.at(row), how, (keys.row(row), values.row(row))));
+        let share = self.pool.share(rows.len());
+        self.pool.run(rows.len().div_ceil(share), &|task| {
+            for row in &rows[task * share..rows.len().min((task + 1) * share)] {
+                let heads =
+                    keys.row(*row).chunks_exact(head_len).zip(values.row(*row).chunks_exact(head_len));
+                for (head, pair) in heads.enumerate() {
+                    // `Places` are distinct, so each row has its place to itself, and nobody reads.
+                    call!(isa, remember(cache, attention, head, &step.pair(attention, *row, pair)));
+                }
             }
         });
     }
 
-    /// Attends with every row's queries in a layer.
+    /// Attends with every row's queries in a layer; before that, keeps the rows' keys and values, where they come along.
     pub(crate) fn attend(
         &mut self,
-        cache: &Cache,
+        cache: &mut Cache,
         attention: &Attention<'_>,
         step: &Step<'_>,
-        (queries, out): (&Floats, &mut Floats),
+        (queries, pairs, out): (&Floats, Option<(&Floats, &Floats)>, &mut Floats),
     ) {
         let isa = self.isa;
         let Geometry { heads, head_len, .. } = cache.geometry;
@@ -173,14 +239,20 @@ impl Kernels {
         assert!(width.is_multiple_of(head_len) && out.len == queries.len, "queries of another size");
         assert!(out.data.len() >= step.places.len() * out.len, "too few rows");
         step.check(attention, head_len);
+        if let Some(pairs) = pairs {
+            // Rows that are alone keep theirs when they attend, and need not reach for their page twice.
+            let rows: Vec<usize> = step.order.iter().copied().filter(|row| !step.alone[*row]).collect();
+            self.keep(cache, attention, step, (&rows, pairs));
+        }
         let heads = (heads, width / head_len, head_len);
         let plan = Plan::new(step, attention, heads, self.pool.threads());
         self.gathered.resize(self.gathered.len().max(plan.len), 0.0);
         let gathered = Pointer(self.gathered.as_mut_ptr());
-        let work = Work { isa, cache, attention, step, plan, heads, queries, gathered };
         let out = Pointer(out.data.as_mut_ptr());
+        let rooms = &self.rooms;
+        let work = Work { isa, cache, attention, step, plan, heads, queries, pairs, gathered, out };
         // The last rows first: they see most, and a long task must not come last.
-        self.pool.run(work.plan.tasks.len(), &|task| work.run(work.plan.tasks.len() - 1 - task, &out));
+        self.pool.run(work.plan.runs.len(), &|run| work.run(work.plan.runs.len() - 1 - run, rooms));
     }
 }
 
@@ -193,64 +265,97 @@ struct Work<'a> {
     plan: Plan,
     heads: Heads,
     queries: &'a Floats,
+    /// Keys and values of the rows that are alone, if they are still to be kept.
+    pairs: Option<(&'a Floats, &'a Floats)>,
     /// Room for the results of shared segments.
     gathered: Pointer<f32>,
+    out: Pointer<f32>,
 }
 
 impl Work<'_> {
-    /// Does a task; nobody else does the same.
-    fn run(&self, task: usize, out: &Pointer<f32>) {
-        let task = &self.plan.tasks[task];
-        let rows = &self.plan.order[task.rows.clone()];
-        let block = self.block(task, rows);
-        let size = rows.len() * self.heads.1 * gathered_len(self.heads.2);
+    /// Does a run of tasks; nobody else does the same.
+    fn run(&self, run: usize, rooms: &Mutex<Vec<Room>>) {
+        let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = free().pop().unwrap_or_default();
+        let tasks = &self.plan.tasks[self.plan.runs[run].clone()];
+        for (number, task) in tasks.iter().enumerate() {
+            self.attend(task, tasks.get(number + 1), &mut room);
+        }
+        free().push(room);
+    }
+
+    /// Does a task; fetches what the next one begins with.
+    fn attend(&self, task: &Task, next: Option<&Task>, room: &mut Room) {
+        let (_, group, head_len) = self.heads;
+        let rows = &self.step.order[task.rows.clone()];
+        room.begin(rows.len() * group);
+        for row in rows {
+            let queries = &self.queries.row(*row)[task.head * group * head_len..][..group * head_len];
+            let sight = self.step.sight(self.attention, *row);
+            let row = Row { queries, sight, turn: self.step.turn(self.attention, *row) };
+            call!(self.isa, take(room, self.attention, head_len, &row));
+        }
+        let block = self.block(task, next);
+        let size = rows.len() * group * gathered_len(head_len);
+        // Writers: rows that are not alone have been kept; those that are keep theirs in a page that only they attend to.
         let Some(shared) = task.shared.map(|shared| &self.plan.shared[shared]) else {
-            let mut own = vec![0.0; size];
-            clear(&mut own, self.heads.2);
-            call!(self.isa, attend(&block, task.segments.clone(), &mut own));
-            self.put(task, &mut own, out);
+            let mut own = std::mem::take(&mut room.gathered);
+            own.resize(own.len().max(size), 0.0);
+            clear(&mut own[..size], head_len);
+            call!(self.isa, attend(&block, room, &mut own[..size]));
+            self.put(task, &mut own[..size]);
+            room.gathered = own;
             return;
         };
-        let start = shared.start + (task.segments.start - shared.first) * size;
+        let start = shared.start + (task.pages.start / SEGMENT_PAGES - shared.first) * size;
         // SAFETY: The plan gave each segment of each head a place of its own within `len`.
         let own = unsafe { std::slice::from_raw_parts_mut(self.gathered.at(start), size) };
-        clear(own, self.heads.2);
-        call!(self.isa, attend(&block, task.segments.clone(), own));
+        clear(own, head_len);
+        call!(self.isa, attend(&block, room, own));
         if shared.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let len = shared.segments * size;
             // SAFETY: As above, and all tasks that share these segments have ended: each counted down, releasing what it
             // wrote, and this one was the last.
             let all = unsafe { std::slice::from_raw_parts_mut(self.gathered.at(shared.start), len) };
-            self.put(task, all, out);
+            self.put(task, all);
         }
     }
 
-    fn block(&self, task: &Task, rows: &[usize]) -> Block<'_> {
-        let width = self.heads.1 * self.heads.2;
-        let row = |row: &usize| Row {
-            queries: &self.queries.row(*row)[task.head * width..][..width],
-            sight: self.step.sight(self.attention, *row),
-            turn: self.step.turn(self.attention, *row),
+    fn block(&self, task: &Task, next: Option<&Task>) -> Block<'_> {
+        let pages = |task: &Task| self.step.pages[self.step.sequences[self.step.order[task.rows.start]]];
+        let first = |task: &Task| {
+            let page = pages(task)[task.pages.start];
+            self.cache.head(page, self.attention.layer, task.head).cast_const()
         };
+        let row = self.step.order[task.rows.start];
+        let is_last = self.step.positions[row] / PAGE_TOKENS + 1 == task.pages.end;
+        let last = self.pairs.filter(|_| self.step.alone[row] && is_last).map(|(keys, values)| {
+            let head_len = self.heads.2;
+            let head = task.head * head_len..(task.head + 1) * head_len;
+            let pair = (&keys.row(row)[head.clone()], &values.row(row)[head]);
+            self.step.pair(self.attention, row, pair)
+        });
         Block {
             cache: self.cache,
             attention: self.attention,
             head: task.head,
-            pages: self.step.pages[self.step.sequences[rows[0]]],
-            rows: rows.iter().map(row).collect(),
+            pages: pages(task),
+            numbers: task.pages.clone(),
+            last,
+            next: next.map_or(std::ptr::null(), first),
         }
     }
 
     /// Writes the results of a task's rows and heads.
-    fn put(&self, task: &Task, segments: &mut [f32], out: &Pointer<f32>) {
+    fn put(&self, task: &Task, segments: &mut [f32]) {
         let (_, group, head_len) = self.heads;
-        let (rows, len) = (&self.plan.order[task.rows.clone()], gathered_len(head_len));
+        let (rows, len) = (&self.step.order[task.rows.clone()], gathered_len(head_len));
         call!(self.isa, conclude(segments, rows.len() * group, head_len));
         for (row, gathered) in rows.iter().zip(segments.chunks_exact(group * len)) {
             let start = row * self.queries.len + task.head * group * head_len;
             // SAFETY: The row is one of `out`, which is as wide as the queries; only this task, or the last of those that
             // share its rows and head, writes there.
-            let to = unsafe { std::slice::from_raw_parts_mut(out.at(start), group * head_len) };
+            let to = unsafe { std::slice::from_raw_parts_mut(self.out.at(start), group * head_len) };
             for (to, from) in to.chunks_exact_mut(head_len).zip(gathered.chunks_exact(len)) {
                 to.copy_from_slice(&from[len - head_len..]);
             }

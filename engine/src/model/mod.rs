@@ -62,6 +62,8 @@ struct Stage<'a> {
     number: usize,
     layer: &'a Layer,
     changes: &'a Changes<'a>,
+    /// Whether the rows' keys and values are kept already.
+    kept: bool,
 }
 
 impl<'a> Stage<'a> {
@@ -175,10 +177,13 @@ impl Model {
         let mut step = self.plan(batch);
         let mut changes = Changes::of(batch);
         for (number, layer) in self.weights.layers.iter().enumerate() {
-            let stage = Stage { number, layer, changes: &changes };
-            self.project(&stage, kernels, (cache, &step, scratch));
-            if number + 1 == self.weights.layers.len() {
+            let stage = Stage { number, layer, changes: &changes, kept: false };
+            self.project(&stage, kernels, scratch);
+            let ends = number + 1 == self.weights.layers.len() && batch.rows.iter().any(|row| !row.logits);
+            if ends {
                 // The last layer leaves keys and values of all rows; the rest of it only serves logits.
+                let pairs = (&scratch.keys, &scratch.values);
+                kernels.remember(cache, &self.view(layer, number), &step, pairs);
                 let rows = batch.rows.iter().enumerate();
                 let wanted: Vec<usize> =
                     rows.filter(|(_, row)| row.logits).map(|(number, _)| number).collect();
@@ -188,7 +193,7 @@ impl Model {
                 (step, changes) = (self.plan(&last), Changes::of(&last));
                 scratch.keep(&wanted);
             }
-            let stage = Stage { number, layer, changes: &changes };
+            let stage = Stage { number, layer, changes: &changes, kept: ends };
             self.attend(&stage, kernels, (cache, &step, scratch));
             self.feed_forward(&stage, kernels, scratch);
         }
@@ -215,13 +220,14 @@ impl Model {
             turning: self.config.turning,
             angles: batch.rows.iter().flat_map(|row| rope.turns(row.position)).collect(),
         });
-        Step {
-            places: Places::new(batch.rows.iter().map(place).collect()),
-            positions: batch.rows.iter().map(|row| row.position).collect(),
-            sequences: batch.rows.iter().map(|row| row.sequence).collect(),
-            pages: batch.pages.clone(),
-            turns: turns.collect(),
-        }
+        let positions = batch.rows.iter().map(|row| row.position).collect();
+        let sequences = batch.rows.iter().map(|row| row.sequence).collect();
+        Step::new(
+            Places::new(batch.rows.iter().map(place).collect()),
+            (positions, sequences),
+            batch.pages.clone(),
+            turns.collect(),
+        )
     }
 
     fn view<'a>(&self, layer: &'a Layer, number: usize) -> Attention<'a> {
@@ -238,14 +244,9 @@ impl Model {
         }
     }
 
-    /// Makes queries, keys and values, and keeps the last two.
-    fn project(
-        &self,
-        stage: &Stage<'_>,
-        kernels: &mut Kernels,
-        (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
-    ) {
-        let Stage { number, layer, .. } = *stage;
+    /// Makes queries, keys and values.
+    fn project(&self, stage: &Stage<'_>, kernels: &mut Kernels, scratch: &mut Scratch) {
+        let layer = stage.layer;
         let Scratch { hidden, queries, keys, values, inputs, rows, .. } = scratch;
         let input = &mut inputs.hidden[..*rows];
         let norm = Some((layer.attention_norm.as_slice(), self.config.epsilon));
@@ -261,19 +262,20 @@ impl Model {
         stage.change(Part::Query).add(kernels, input, queries);
         stage.change(Part::Key).add(kernels, input, keys);
         stage.change(Part::Value).add(kernels, input, values);
-        kernels.remember(cache, &self.view(layer, number), step, (keys, values));
     }
 
+    /// Keeps keys and values, if that is still to be done, and attends.
     fn attend(
         &self,
         stage: &Stage<'_>,
         kernels: &mut Kernels,
         (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
     ) {
-        let Stage { number, layer, .. } = *stage;
-        let Scratch { hidden, queries, attended, added, inputs, rows, .. } = scratch;
+        let Stage { number, layer, kept, .. } = *stage;
+        let Scratch { hidden, queries, keys, values, attended, added, inputs, rows, .. } = scratch;
         let input = &mut inputs.attended[..*rows];
-        kernels.attend(cache, &self.view(layer, number), step, (queries, attended));
+        let pairs = (!kept).then_some((&*keys, &*values));
+        kernels.attend(cache, &self.view(layer, number), step, (queries, pairs, attended));
         kernels.prepare(&|row| attended.row(row), None, input);
         let output = (&layer.output, layer.output_norm.as_deref(), stage.change(Part::Output));
         self.add(kernels, input, output, (added, hidden));

@@ -42,14 +42,19 @@ impl Sight {
 #[repr(C, align(64))]
 pub(super) struct Line(pub(super) Lanes);
 
+/// From one query of a bundle to the next, in floats: the longest head, and a line, so that queries do not all fall into
+/// the same few sets of the CPU's cache.
+pub(super) const QUERY_STRIDE: usize = HEAD_LEN_MAX + LANES;
+
 /// Queries that are taken together.
+#[derive(Default)]
 pub(crate) struct Bundle {
     pub(super) head_len: usize,
     /// How many queries there is room for. Those beyond the real ones are zero and see nothing.
     pub(super) size: usize,
     /// How many there are.
     count: usize,
-    /// The queries, dimension by dimension, prepared: normalised, turned and scaled.
+    /// The queries, prepared: normalised, turned and scaled; each [`QUERY_STRIDE`] after the one before.
     pub(super) queries: Vec<Line>,
     pub(super) sights: [Sight; QUERIES_MAX],
     /// What all of them see, and what is between.
@@ -68,40 +73,45 @@ impl Line {
         // SAFETY: A line is sixteen floats and nothing else.
         unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * LANES) }
     }
+
+    /// The same, to write to.
+    const fn floats_mut(lines: &mut [Self]) -> &mut [f32] {
+        // SAFETY: As above.
+        unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LANES) }
+    }
 }
 
 impl Bundle {
-    /// With room for `count` queries, at most as many as the instruction set takes together.
-    pub(super) fn new(head_len: usize, count: usize) -> Self {
+    /// Begins anew, with room for `count` queries, at most as many as the instruction set takes together.
+    pub(super) fn renew(&mut self, head_len: usize, count: usize) {
         let size = SIZES.into_iter().find(|size| *size >= count).unwrap_or(QUERIES_MAX);
-        let lines = vec![Line([0.0; LANES]); size * head_len / LANES];
-        Self {
-            head_len,
-            size,
-            count: 0,
-            queries: lines.clone(),
-            sights: [Sight::default(); QUERIES_MAX],
-            sight: Sight { start: usize::MAX, end: 0 },
-            peaks: [f32::NEG_INFINITY; QUERIES_MAX],
-            totals: [[0.0; LANES]; QUERIES_MAX],
-            sums: lines,
+        (self.head_len, self.size, self.count) = (head_len, size, 0);
+        let stride = QUERY_STRIDE / LANES;
+        self.queries.resize(self.queries.len().max(size * stride), Line([0.0; LANES]));
+        for query in count..size {
+            self.queries[query * stride..][..head_len / LANES].fill(Line([0.0; LANES]));
         }
+        self.sums.clear();
+        self.sums.resize(size * head_len / LANES, Line([0.0; LANES]));
+        self.sights = [Sight::default(); QUERIES_MAX];
+        self.sight = Sight { start: usize::MAX, end: 0 };
+        self.peaks = [f32::NEG_INFINITY; QUERIES_MAX];
+        self.totals = [[0.0; LANES]; QUERIES_MAX];
     }
 
-    /// Takes a query that has been prepared.
-    #[inline(always)]
-    pub(super) fn push(&mut self, query: &[f32], sight: Sight) {
-        assert!(
-            self.count < self.size && query.len() == self.head_len,
-            "a query too many, or of another length"
-        );
-        for (dimension, number) in query.iter().enumerate() {
-            let to = dimension * self.size + self.count;
-            self.queries[to / LANES].0[to % LANES] = *number;
-        }
+    /// Whether it has no room for another query.
+    pub(super) const fn is_full(&self) -> bool {
+        self.count == self.size
+    }
+
+    /// Takes a query; gives the place where it is to be written, prepared.
+    pub(super) fn push(&mut self, sight: Sight) -> &mut [f32] {
+        assert!(self.count < self.size, "a query too many");
         self.sights[self.count] = sight;
         self.sight = self.sight.union(sight);
         self.count += 1;
+        let start = (self.count - 1) * QUERY_STRIDE / LANES;
+        Line::floats_mut(&mut self.queries[start..][..self.head_len / LANES])
     }
 
     /// Whether any query sees the page of this number in the sequence.
@@ -112,17 +122,11 @@ impl Bundle {
     /// Adds what has been gathered to that of earlier segments (see [`fold`]) and begins anew.
     #[inline(always)]
     pub(super) fn settle(&mut self, to: &mut [f32]) {
-        let mut gathered = [0.0; LANES + HEAD_LEN_MAX];
         let (chunks, len) = (self.head_len / LANES, gathered_len(self.head_len));
         for (at, to) in to.chunks_exact_mut(len).enumerate().take(self.count) {
-            gathered[0] = self.peaks[at];
-            gathered[TOTAL] = sum(&self.totals[at]);
             let sums = &mut self.sums[at * chunks..][..chunks];
-            for (line, to) in sums.iter_mut().zip(gathered[LANES..].as_chunks_mut::<LANES>().0) {
-                *to = line.0;
-                line.0 = [0.0; LANES];
-            }
-            fold(to, &gathered[..len]);
+            fold(to, (self.peaks[at], sum(&self.totals[at])), Line::floats(sums));
+            sums.fill(Line([0.0; LANES]));
         }
         self.peaks = [f32::NEG_INFINITY; QUERIES_MAX];
         self.totals = [[0.0; LANES]; QUERIES_MAX];
@@ -140,25 +144,30 @@ pub(crate) const fn gathered_len(head_len: usize) -> usize {
 
 /// Makes it what queries have gathered that have seen nothing.
 pub(crate) fn clear(gathered: &mut [f32], head_len: usize) {
-    gathered.fill(0.0);
     gathered.chunks_exact_mut(gathered_len(head_len)).for_each(|query| query[0] = f32::NEG_INFINITY);
 }
 
-/// Adds what a query has gathered of one segment to what it has of those before.
+/// Adds what a query has gathered of one segment, its highest score and its weights first, to what it has of those
+/// before.
 #[inline(always)]
-pub(crate) fn fold(to: &mut [f32], from: &[f32]) {
-    let (before, after) = (to[0], from[0]);
-    if after == f32::NEG_INFINITY {
+pub(crate) fn fold(to: &mut [f32], (peak, total): (f32, f32), sums: &[f32]) {
+    if peak == f32::NEG_INFINITY {
         return;
     }
+    let (head, to) = to.split_at_mut(LANES);
+    let all = to.as_chunks_mut::<LANES>().0.iter_mut().zip(sums.as_chunks::<LANES>().0);
+    let before = head[0];
     if before == f32::NEG_INFINITY {
-        to.copy_from_slice(from);
+        (head[0], head[TOTAL]) = (peak, total);
+        all.for_each(|(to, from)| *to = *from);
         return;
     }
-    let high = before.max(after);
-    let (shrink, factor) = (exp(before - high), exp(after - high));
-    to[0] = high;
-    for (to, from) in to[1..].iter_mut().zip(&from[1..]) {
-        *to = from.mul_add(factor, *to * shrink);
+    let high = before.max(peak);
+    let (shrink, factor) = (exp(before - high), exp(peak - high));
+    for (to, from) in all {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from.mul_add(factor, *to * shrink);
+        }
     }
+    (head[0], head[TOTAL]) = (high, total.mul_add(factor, head[TOTAL] * shrink));
 }

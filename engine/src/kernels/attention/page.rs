@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::bundle::QUERY_STRIDE;
 use super::{Bundle, PARTS};
 use crate::kernels::cache::PAGE_TOKENS;
 use crate::kernels::lanes::{LANES, Lanes, bend, exp, exponential};
@@ -128,7 +129,7 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
                     numbers[part] = T::load::<A>(key.add(part * LANES));
                 }
                 for at in 0..N {
-                    let number = A::splat(*query.add(at));
+                    let number = A::splat(*query.add(at * QUERY_STRIDE));
                     for part in 0..P {
                         sums[at][part] = A::mul_add(numbers[part], number, sums[at][part]);
                     }
@@ -138,7 +139,7 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
                     next = next.wrapping_add(PAGE_TOKENS);
                 }
                 key = key.add(PAGE_TOKENS);
-                query = query.add(N);
+                query = query.add(1);
             }
             for at in 0..N {
                 for part in 0..P {

@@ -105,20 +105,22 @@ impl Case {
                 let angles = turns.angles[range.start * pairs..range.end * pairs].to_vec();
                 Turns { turning: turns.turning, angles }
             });
-            let step = Step {
-                places: Places::new(range.clone().map(place).collect()),
-                positions: range
-                    .clone()
-                    .map(|at| if self.both_ways { self.tokens - 1 } else { at })
-                    .collect(),
-                sequences: vec![0; range.len()],
-                pages: vec![&pages],
-                turns: turns.collect(),
-            };
-            kernels.remember(&mut cache, &attention, &step, (&some(&given.keys), &some(&given.values)));
+            let positions = range.clone().map(|at| if self.both_ways { self.tokens - 1 } else { at });
+            let step = Step::new(
+                Places::new(range.clone().map(place).collect()),
+                (positions.collect(), vec![0; range.len()]),
+                vec![&pages],
+                turns.collect(),
+            );
+            let (keys, values) = (some(&given.keys), some(&given.values));
+            // Kept at once, or by the rows that attend.
+            let pairs = (start % 2 == 0).then_some((&keys, &values));
+            if pairs.is_none() {
+                kernels.remember(&mut cache, &attention, &step, (&keys, &values));
+            }
             let mut out = Floats::new(given.queries.len);
             out.resize(range.len());
-            kernels.attend(&cache, &attention, &step, (&some(&given.queries), &mut out));
+            kernels.attend(&mut cache, &attention, &step, (&some(&given.queries), pairs, &mut out));
             all.extend(out.data);
         }
         all
