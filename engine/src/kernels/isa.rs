@@ -13,6 +13,12 @@ pub(super) enum Kind {
     Avx512,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    I8mm,
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     Portable,
 }
 
@@ -37,7 +43,13 @@ impl Isa {
                 && is_x86_feature_detected!("avx512vnni");
             [(avx512, Kind::Avx512), (avx2, Kind::Avx2)]
         };
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let fast = {
+            let dotprod = std::arch::is_aarch64_feature_detected!("dotprod");
+            let i8mm = dotprod && std::arch::is_aarch64_feature_detected!("i8mm");
+            [(i8mm, Kind::I8mm), (dotprod, Kind::Dotprod), (true, Kind::Neon)]
+        };
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let fast = [];
         fast.into_iter().chain([(true, Kind::Portable)]).filter(|(has, _)| *has).map(|(_, kind)| Self(kind))
     }
@@ -49,6 +61,12 @@ impl Isa {
             Kind::Avx512 => "AVX-512 VNNI",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::I8mm => "NEON i8mm",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Dotprod => "NEON dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "NEON",
             Kind::Portable => "portable",
         }
     }
@@ -142,6 +160,12 @@ entries!(
 );
 #[cfg(target_arch = "x86_64")]
 entries!(avx2, crate::kernels::avx2::Avx2, "avx2,fma,f16c");
+#[cfg(target_arch = "aarch64")]
+entries!(i8mm, crate::kernels::neon::Neon<crate::kernels::neon::I8mm>, "neon,dotprod,i8mm");
+#[cfg(target_arch = "aarch64")]
+entries!(dotprod, crate::kernels::neon::Neon<crate::kernels::neon::Dotprod>, "neon,dotprod");
+#[cfg(target_arch = "aarch64")]
+entries!(neon, crate::kernels::neon::Neon<crate::kernels::neon::Plain>, "neon");
 entries!(portable, crate::kernels::portable::Portable);
 
 /// Calls a function of `entries` as compiled for the instruction set. Besides that, whoever calls one that writes
@@ -156,6 +180,12 @@ macro_rules! call {
                 $crate::kernels::isa::Kind::Avx512 => $crate::kernels::isa::avx512::$function($($argument),*),
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::isa::Kind::Avx2 => $crate::kernels::isa::avx2::$function($($argument),*),
+                #[cfg(target_arch = "aarch64")]
+                $crate::kernels::isa::Kind::I8mm => $crate::kernels::isa::i8mm::$function($($argument),*),
+                #[cfg(target_arch = "aarch64")]
+                $crate::kernels::isa::Kind::Dotprod => $crate::kernels::isa::dotprod::$function($($argument),*),
+                #[cfg(target_arch = "aarch64")]
+                $crate::kernels::isa::Kind::Neon => $crate::kernels::isa::neon::$function($($argument),*),
                 $crate::kernels::isa::Kind::Portable => $crate::kernels::isa::portable::$function($($argument),*),
             }
         }

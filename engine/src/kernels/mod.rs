@@ -17,6 +17,8 @@ mod isa;
 mod lanes;
 mod limits;
 mod matrix;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod panel;
 mod pool;
 mod portable;

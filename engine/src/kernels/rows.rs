@@ -75,6 +75,7 @@ impl Block {
 ///
 /// # Safety
 /// The word is within the row.
+#[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "the innermost load of every kernel")]
 #[inline(always)]
 pub(super) unsafe fn four_of(row: &[Block], word: usize) -> i32 {

@@ -1,0 +1,58 @@
+use std::arch::aarch64::{
+    vandq_u32, vcgtq_f32, vmaxvq_u32, vorrq_u32, vreinterpretq_f32_u32, vreinterpretq_u32_f32,
+};
+use std::arch::asm;
+
+use super::Vector;
+use crate::kernels::attention::{self, Bundle, Number, Sheet};
+use crate::kernels::neon::{Four, Neon, Unit};
+
+impl<U: Unit> Vector for Neon<U> {
+    const SUMS: usize = 6;
+    const QUERIES: usize = 6;
+
+    #[inline(always)]
+    unsafe fn and(a: Four, b: Four) -> Four {
+        let mut both = a;
+        for (both, b) in both.iter_mut().zip(b) {
+            // SAFETY: Every CPU of this architecture has it.
+            *both = unsafe {
+                let bits = vandq_u32(vreinterpretq_u32_f32(*both), vreinterpretq_u32_f32(b));
+                vreinterpretq_f32_u32(bits)
+            };
+        }
+        both
+    }
+
+    #[inline(always)]
+    unsafe fn any_above(a: Four, b: Four) -> bool {
+        // SAFETY: As above.
+        unsafe {
+            let low = vorrq_u32(vcgtq_f32(a[0], b[0]), vcgtq_f32(a[1], b[1]));
+            let high = vorrq_u32(vcgtq_f32(a[2], b[2]), vcgtq_f32(a[3], b[3]));
+            vmaxvq_u32(vorrq_u32(low, high)) != 0
+        }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const u8) {
+        // SAFETY: It takes any address and changes nothing.
+        unsafe {
+            asm!("prfm pldl1keep, [{0}]", in(reg) line, options(nostack, readonly, preserves_flags));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+        // SAFETY: The caller's promise.
+        unsafe { over_page::<T, N>(sheet, bundle) }
+    }
+}
+
+/// # Safety
+/// Every CPU of this architecture has NEON, so there is one for all that multiplies integers.
+#[inline(never)]
+unsafe fn over_page<T: Number, const N: usize>(sheet: &Sheet<'_, T>, bundle: &mut Bundle) {
+    // SAFETY: The caller's promise.
+    unsafe { attention::over_page::<Neon<crate::kernels::neon::Plain>, T, N>(sheet, bundle) }
+}
