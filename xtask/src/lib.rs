@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod arm;
 pub mod clients;
 pub mod peers;
 pub mod run;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use crate::run::{aloud, cargo, quietly};
-use crate::{clients, peers, target, tidy};
+use crate::{arm, clients, peers, target, tidy};
 
 /// One check.
 pub struct Stage {
@@ -28,7 +28,7 @@ enum Work {
 }
 
 /// Every check, in the order in which they run: what fails fastest comes first.
-pub const STAGES: [Stage; 14] = [
+pub const STAGES: [Stage; 15] = [
     Stage { name: "tidy", about: "arrows, sizes, names, pages", work: Work::Code(tidy_up) },
     Stage { name: "fmt", about: "layout of the code", work: Work::Cargo(&["fmt", "--all", "--check"]) },
     Stage {
@@ -37,6 +37,11 @@ pub const STAGES: [Stage; 14] = [
         work: Work::Cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     },
     Stage { name: "test", about: "every crate's tests", work: Work::Cargo(&["test", "--workspace"]) },
+    Stage {
+        name: "arm",
+        about: "the kernels for 64-bit ARM, where that can be compiled",
+        work: Work::Code(arm::check),
+    },
     // Written for those who read the code, so that links to private items are welcome.
     Stage {
         name: "doc",
@@ -176,7 +181,7 @@ fn encoder() -> Result<String, String> {
 }
 
 /// How many tests passed, by cargo's own summaries; nothing where there are none.
-fn passed(text: &str) -> String {
+pub(crate) fn passed(text: &str) -> String {
     let of_line = |line: &str| line.strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<u64>().ok();
     match text.lines().filter_map(of_line).sum::<u64>() {
         0 => String::new(),
