@@ -22,7 +22,7 @@ mod template;
 pub mod tokenizer;
 
 pub use adapter::Adapter;
-pub use backend::{AdapterFacts, Engine, Tuned};
+pub use backend::{AdapterFacts, AdapterOutline, Engine, Tuned, Words};
 pub use encoder::{Encoder, EncoderFacts, EncoderOptions, EncoderOutline};
 pub use kernels::{give_memory_back, return_large_buffers};
 pub use outline::Outline;

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use canon::Fault;
 
-use super::peft::numbers;
-use super::{Change, Order};
+use super::{Change, Depth, Order, numbers};
 use crate::gguf::{Gguf, Metadata};
 use crate::kernels::DeltaShape;
 use crate::model::Config;
@@ -14,7 +13,7 @@ const DOWN: &str = ".weight.lora_a";
 const UP: &str = ".weight.lora_b";
 
 /// Reads a file for a model of this architecture.
-pub(super) fn read(path: &Path, config: &Config) -> Result<(Vec<Change>, Order), Fault> {
+pub(super) fn read(path: &Path, config: &Config, depth: Depth) -> Result<(Vec<Change>, Order), Fault> {
     let gguf = Gguf::open(path)?;
     let metadata = gguf.metadata();
     for (key, wanted) in
@@ -49,8 +48,8 @@ pub(super) fn read(path: &Path, config: &Config) -> Result<(Vec<Change>, Order),
         changes.push(Change {
             matrix: matrix.to_owned(),
             shape: DeltaShape { rank, columns: down.columns(), rows: up.rows() },
-            down: numbers(&down),
-            up: numbers(&up),
+            down: numbers(&down, depth),
+            up: numbers(&up, depth),
             // llama_adapter_lora_weight::get_scale; without an alpha the product is taken as it is.
             scale: if alpha == 0.0 { 1.0 } else { alpha / rank as f32 },
         });

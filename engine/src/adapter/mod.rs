@@ -11,15 +11,29 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use canon::Fault;
 
+use crate::gguf::Tensor;
 use crate::kernels::{Delta, DeltaShape};
 use crate::model::{Config, Part};
+use crate::quant::decode;
 
 /// Wider changes are no adapters.
 const RANK_MAX: usize = 4096;
+
+/// How much of an adapter's files is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// The shapes alone, which takes a moment whatever its size.
+    Shapes,
+    Numbers,
+}
+
+/// The rows of a change that belong to one product: a layer's, or, without one, that which makes logits.
+type Share = (Option<(usize, Part)>, usize);
 
 /// What changes a model's products.
 pub struct Adapter {
@@ -35,9 +49,9 @@ struct Change {
     /// The matrix, as GGUF names it: `blk.0.attn_q`.
     matrix: String,
     shape: DeltaShape,
-    /// `rank` rows of `columns`.
+    /// `rank` rows of `columns`; none where only shapes were read.
     down: Vec<f32>,
-    /// `rows` rows of `rank`.
+    /// `rows` rows of `rank`; none where only shapes were read.
     up: Vec<f32>,
     scale: f32,
 }
@@ -58,16 +72,33 @@ impl Adapter {
     /// A file cannot be read, is of a kind that is not computed here, or does not fit the model; the fault names the
     /// member or the tensor.
     pub(crate) fn open(path: &Path, config: &Config, number: u32) -> Result<Self, Fault> {
-        let (changes, order) = if path.is_dir() { peft::read(path)? } else { file::read(path, config)? };
-        if changes.is_empty() {
-            return Err(Fault::malformed(path.display().to_string(), "holds no change to a model"));
-        }
+        let (changes, order) = read(path, config, Depth::Numbers)?;
         let mut adapter = Self { layers: Vec::new(), output: None, number };
         adapter.layers.resize_with(config.layers, Default::default);
         for change in changes {
             adapter.add(&change.in_order(order, config), config)?;
         }
         Ok(adapter)
+    }
+
+    /// Holds the shapes of a PEFT folder or a GGUF file against a model of these sizes, and says what memory it will
+    /// take. Reads no numbers.
+    ///
+    /// # Errors
+    /// As for [`Self::open`], as far as names and shapes tell.
+    pub(crate) fn outline(path: &Path, config: &Config) -> Result<usize, Fault> {
+        let (changes, _) = read(path, config, Depth::Shapes)?;
+        let mut seen = BTreeSet::new();
+        let mut bytes = 0;
+        for change in changes {
+            for (place, rows) in change.shares(config)? {
+                if !seen.insert(place.map(|(layer, part)| (layer, part as usize))) {
+                    return Err(change.misfit("is changed twice"));
+                }
+                bytes += Delta::bytes_of(DeltaShape { rows, ..change.shape });
+            }
+        }
+        Ok(bytes)
     }
 
     /// The change of a layer's product.
@@ -90,46 +121,16 @@ impl Adapter {
         self.number
     }
 
-    /// Finds the places of a change, and checks that it fits.
+    /// Puts a change in its places, and checks that it fits.
     fn add(&mut self, change: &Change, config: &Config) -> Result<(), Fault> {
-        let misfit = |problem: String| Fault::malformed(format!("matrix {}", change.matrix), problem);
-        let unknown = || {
-            let remedy = "the model has no matrix of this name that an adapter can change";
-            Fault::unsupported(format!("matrix {}", change.matrix), remedy)
-        };
-        let DeltaShape { rank, columns, rows } = change.shape;
-        if rank == 0 || rank > RANK_MAX {
-            return Err(misfit(format!("its rank is {rank}; 1 to {RANK_MAX} are read")));
-        }
+        let rank = change.shape.rank;
+        let shares = change.shares(config)?;
         if !change.scale.is_finite() || change.down.iter().chain(&change.up).any(|number| !number.is_finite())
         {
-            return Err(misfit("holds infinities or no numbers".to_owned()));
-        }
-        let places: Vec<(Option<(usize, Part)>, usize)> =
-            if change.matrix == "output" && !config.bends_logits() {
-                vec![(None, config.vocabulary)]
-            } else {
-                let (layer, name) = change
-                    .matrix
-                    .strip_prefix("blk.")
-                    .and_then(|rest| rest.split_once('.'))
-                    .ok_or_else(unknown)?;
-                let layer = layer.parse().ok().filter(|layer| *layer < config.layers).ok_or_else(unknown)?;
-                let parts = config.parts(name).ok_or_else(unknown)?;
-                parts.iter().map(|part| (Some((layer, *part)), config.shape(*part).0)).collect()
-            };
-        let expected_columns = places
-            .first()
-            .and_then(|(place, _)| *place)
-            .map_or(config.width, |(_, part)| config.shape(part).1);
-        let expected_rows: usize = places.iter().map(|(_, rows)| rows).sum();
-        if (rows, columns) != (expected_rows, expected_columns) {
-            return Err(misfit(format!(
-                "changes {rows} rows of {columns}; the model's has {expected_rows} of {expected_columns}"
-            )));
+            return Err(change.misfit("holds infinities or no numbers"));
         }
         let mut start = 0;
-        for (place, rows) in places {
+        for (place, rows) in shares {
             let up = &change.up[start * rank..(start + rows) * rank];
             let delta = Delta::new(DeltaShape { rows, ..change.shape }, &change.down, up, change.scale);
             let slot = match place {
@@ -137,7 +138,7 @@ impl Adapter {
                 None => &mut self.output,
             };
             if slot.replace(delta).is_some() {
-                return Err(misfit("is changed twice".to_owned()));
+                return Err(change.misfit("is changed twice"));
             }
             start += rows;
         }
@@ -145,7 +146,63 @@ impl Adapter {
     }
 }
 
+/// What a PEFT folder or a GGUF file changes, and how it orders rows.
+fn read(path: &Path, config: &Config, depth: Depth) -> Result<(Vec<Change>, Order), Fault> {
+    let (changes, order) =
+        if path.is_dir() { peft::read(path, depth)? } else { file::read(path, config, depth)? };
+    if changes.is_empty() {
+        return Err(Fault::malformed(path.display().to_string(), "holds no change to a model"));
+    }
+    Ok((changes, order))
+}
+
+/// A tensor's numbers, if they are wanted.
+fn numbers(tensor: &Tensor<'_>, depth: Depth) -> Vec<f32> {
+    if depth == Depth::Shapes {
+        return Vec::new();
+    }
+    let mut numbers = vec![0.0; tensor.rows() * tensor.columns()];
+    decode(tensor.kind, tensor.bytes, &mut numbers);
+    numbers
+}
+
 impl Change {
+    fn misfit(&self, problem: impl Into<String>) -> Fault {
+        Fault::malformed(format!("matrix {}", self.matrix), problem.into())
+    }
+
+    /// The products that it changes, with the rows of each; checks that it fits.
+    fn shares(&self, config: &Config) -> Result<Vec<Share>, Fault> {
+        let unknown = || {
+            let remedy = "the model has no matrix of this name that an adapter can change";
+            Fault::unsupported(format!("matrix {}", self.matrix), remedy)
+        };
+        let DeltaShape { rank, columns, rows } = self.shape;
+        if rank == 0 || rank > RANK_MAX {
+            return Err(self.misfit(format!("its rank is {rank}; 1 to {RANK_MAX} are read")));
+        }
+        let shares: Vec<Share> = if self.matrix == "output" && !config.bends_logits() {
+            vec![(None, config.vocabulary)]
+        } else {
+            let (layer, name) =
+                self.matrix.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).ok_or_else(unknown)?;
+            let layer = layer.parse().ok().filter(|layer| *layer < config.layers).ok_or_else(unknown)?;
+            let parts = config.parts(name).ok_or_else(unknown)?;
+            parts.iter().map(|part| (Some((layer, *part)), config.shape(*part).0)).collect()
+        };
+        let expected_columns = shares
+            .first()
+            .and_then(|(place, _)| *place)
+            .map_or(config.width, |(_, part)| config.shape(part).1);
+        let expected_rows: usize = shares.iter().map(|(_, rows)| rows).sum();
+        if (rows, columns) != (expected_rows, expected_columns) {
+            return Err(self.misfit(format!(
+                "changes {rows} rows of {columns}; the model's has {expected_rows} of {expected_columns}"
+            )));
+        }
+        Ok(shares)
+    }
+
     /// With the rows of queries and keys in the order in which the model has them.
     fn in_order(mut self, order: Order, config: &Config) -> Self {
         let model = if config.turns_halves() { Order::Halves } else { Order::Neighbours };

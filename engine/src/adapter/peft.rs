@@ -5,11 +5,9 @@ use std::path::Path;
 use canon::Fault;
 use serde_json::Value;
 
-use super::{Change, Order};
-use crate::gguf::Tensor;
+use super::{Change, Depth, Order, numbers};
 use crate::hub::{Json, module};
 use crate::kernels::DeltaShape;
-use crate::quant::decode;
 use crate::safetensors::SafeTensors;
 
 const CONFIG: &str = "adapter_config.json";
@@ -40,7 +38,7 @@ const REFUSED: [&str; 17] = [
 const INITIAL: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 /// Reads a folder.
-pub(super) fn read(folder: &Path) -> Result<(Vec<Change>, Order), Fault> {
+pub(super) fn read(folder: &Path, depth: Depth) -> Result<(Vec<Change>, Order), Fault> {
     let config = Json::read(folder, CONFIG)?;
     refuse(&config)?;
     let alpha = config.required("lora_alpha", config.f64("lora_alpha")?)?;
@@ -80,18 +78,12 @@ pub(super) fn read(folder: &Path) -> Result<(Vec<Change>, Order), Fault> {
         changes.push(Change {
             matrix,
             shape: DeltaShape { rank, columns: down.columns(), rows: up.rows() },
-            down: numbers(&down),
-            up: numbers(&up),
+            down: numbers(&down, depth),
+            up: numbers(&up, depth),
             scale: (alpha / divisor) as f32,
         });
     }
     Ok((changes, Order::Halves))
-}
-
-pub(super) fn numbers(tensor: &Tensor<'_>) -> Vec<f32> {
-    let mut numbers = vec![0.0; tensor.rows() * tensor.columns()];
-    decode(tensor.kind, tensor.bytes, &mut numbers);
-    numbers
 }
 
 fn refuse(config: &Json) -> Result<(), Fault> {

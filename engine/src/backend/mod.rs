@@ -5,6 +5,7 @@ mod channel;
 pub(crate) mod desk;
 mod language;
 mod tuned;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use self::channel::channel;
 use self::desk::Desk;
 use self::language::{Language, Prepared};
 use self::tuned::Adapters;
-pub use self::tuned::{AdapterFacts, Tuned};
+pub use self::tuned::{AdapterFacts, AdapterOutline, Tuned};
+pub use self::words::Words;
 use crate::adapter::Adapter;
 use crate::chat::{Reader, has_shape, text_bytes};
 use crate::gguf::{Gguf, Watcher};

@@ -8,6 +8,8 @@ use canon::{Backend, BoxFuture, Capabilities, Fault, Generation, Request};
 
 use super::Engine;
 use crate::adapter::Adapter;
+use crate::gguf::Gguf;
+use crate::model::Config;
 
 /// More adapters than anyone keeps at hand; each takes some megabytes.
 const ADAPTERS_MAX: usize = 4096;
@@ -21,6 +23,25 @@ struct Loaded {
     by_name: BTreeMap<String, Arc<Adapter>>,
     /// How many were ever loaded, which numbers them.
     count: u32,
+}
+
+/// What an adapter will take, before it is loaded: see [`Engine::tune`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdapterOutline {
+    /// The memory that it will take, in bytes.
+    pub bytes: u64,
+}
+
+impl AdapterOutline {
+    /// Holds the adapter at `path` (a PEFT folder or a GGUF file) against the model at `base`, by names and shapes. Reads
+    /// no weights of either.
+    ///
+    /// # Errors
+    /// As for [`Engine::load_adapter`], as far as names and shapes tell; what is wrong with the base.
+    pub fn read(path: &Path, base: &Path) -> Result<Self, Fault> {
+        let config = Config::read(&Gguf::open(base)?)?;
+        Ok(Self { bytes: Adapter::outline(path, &config)? as u64 })
+    }
 }
 
 /// What is known of an adapter.
@@ -66,6 +87,16 @@ impl Engine {
         tracing::info!(name, bytes = adapter.bytes(), "an adapter is loaded");
         loaded.by_name.insert(name.to_owned(), Arc::new(adapter));
         Ok(())
+    }
+
+    /// The tuned model that an adapter (a PEFT folder or a GGUF file) makes of this one, without a name: the adapter goes
+    /// with the last handle on it. Takes a moment, and is no work for an executor.
+    ///
+    /// # Errors
+    /// As for [`Self::load_adapter`].
+    pub fn tune(self: &Arc<Self>, path: &Path) -> Result<Tuned, Fault> {
+        let adapter = Adapter::open(path, self.scheduler.config(), self.adapters.number()?)?;
+        Ok(Tuned { engine: Arc::clone(self), adapter: Arc::new(adapter) })
     }
 
     /// Lets go of an adapter, and says whether there was one of this name. Requests that it has begun keep it to their

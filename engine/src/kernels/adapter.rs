@@ -60,6 +60,11 @@ impl Delta {
     pub(crate) const fn bytes(&self) -> usize {
         (self.down.len() + self.up.len()) * size_of::<Lanes>()
     }
+
+    /// The memory that one of these sizes takes.
+    pub(crate) const fn bytes_of(DeltaShape { rank, columns, rows }: DeltaShape) -> usize {
+        rank * (columns.div_ceil(LANES) + rows.div_ceil(LANES)) * size_of::<Lanes>()
+    }
 }
 
 /// What becomes of a change.

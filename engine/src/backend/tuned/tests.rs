@@ -5,14 +5,19 @@ use tempfile::TempDir;
 
 use crate::Options;
 use crate::adapter::sample::{adapters, peft};
-use crate::backend::Engine;
+use crate::backend::{AdapterOutline, Engine, Words};
 use crate::fixture::{block_on, next};
 use crate::hub::sample::{golden, write};
 
+/// The folder of a small model.
+fn base() -> TempDir {
+    let golden = golden();
+    write(&golden, &golden["folders"][0], |_| ())
+}
+
 /// A small engine, and two adapters for it.
 fn engine() -> (Arc<Engine>, [TempDir; 2]) {
-    let golden = golden();
-    let folder = write(&golden, &golden["folders"][0], |_| ());
+    let folder = base();
     let options = Options { threads: 2, kv_bytes_max: 64 << 20, ..Options::default() };
     let engine = Engine::load(folder.path(), &options).unwrap();
     let adapters = adapters();
@@ -87,4 +92,49 @@ fn an_adapter_that_is_refused_changes_nothing() {
     assert!(matches!(fault.kind(), Kind::Unsupported { .. }), "{fault}");
     assert_eq!(engine.adapters().len(), 1);
     assert!(engine.tuned("a").is_ok());
+}
+
+#[test]
+fn a_tuned_model_without_a_name_is_the_one_that_its_adapter_makes() {
+    let (engine, folders) = engine();
+    engine.load_adapter("a", folders[0].path()).unwrap();
+    let named = finish(begin(&engine.tuned("a").unwrap(), "The fox")).content;
+    engine.unload_adapter("a");
+    let tuned = engine.tune(folders[0].path()).unwrap();
+    assert!(engine.adapters().is_empty(), "it has no name");
+    assert_eq!(finish(begin(&tuned, "The fox")).content, named);
+}
+
+#[test]
+fn an_outline_says_what_an_adapter_takes_and_refuses_what_loading_refuses() {
+    let (engine, folders) = engine();
+    let base = base();
+    for folder in &folders {
+        engine.load_adapter("a", folder.path()).unwrap();
+        let outline = AdapterOutline::read(folder.path(), base.path()).unwrap();
+        assert_eq!(outline.bytes, engine.adapters()[0].bytes as u64);
+    }
+    let of_another = adapters().into_iter().find(|entry| entry["folder"] != "llama 2").unwrap();
+    let wider = |entry: &mut serde_json::Value| {
+        let shapes = entry["shapes"].as_object_mut().unwrap();
+        shapes.values_mut().for_each(|shape| shape[0] = (shape[0].as_u64().unwrap() * 2).into());
+    };
+    for odd in
+        [peft(&of_another, wider), peft(&adapters()[0], |entry| entry["config"]["bias"] = "all".into())]
+    {
+        let outlined = AdapterOutline::read(odd.path(), base.path()).unwrap_err();
+        let loaded = engine.tune(odd.path()).err().unwrap();
+        assert_eq!(outlined.message(), loaded.message());
+    }
+}
+
+#[test]
+fn words_alone_count_as_the_loaded_model_does() {
+    let (engine, _) = engine();
+    let words = Words::read(base().path()).unwrap();
+    for text in ["The fox", "ça et là", &"over the lazy dog ".repeat(2000)] {
+        let mut request = Request::new(ModelId::new("m"));
+        request.messages = vec![Message { role: Role::User, content: vec![Content::Text(text.to_owned())] }];
+        assert_eq!(words.count(&request).unwrap(), block_on(engine.count(&request)).unwrap());
+    }
 }
