@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use server::AdapterOption;
 use server::admin::Since;
 use server::local::parse_size;
 
@@ -93,6 +94,7 @@ Examples:
   outcrop up --listen 0.0.0.0:4100 --tls-name models.example.com
   outcrop up --model ~/models/Llama-3.2-1B-Instruct-Q4_K_M.gguf
   outcrop up --model small.gguf --model large.gguf --model-memory-max 6GiB
+  outcrop up --model ~/models/llama --adapter acme.support-v1:0=tuned/support
   outcrop up --estate estate.toml --no-default-model
 
 SIGTERM and SIGINT let answers that have begun end, SIGHUP reads the estate file again.")]
@@ -106,9 +108,13 @@ pub(crate) struct Up {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) listen: SocketAddr,
-    /// Serve this GGUF file instead of the default model; repeat for more
-    #[arg(long, env = "OUTCROP_MODEL", hide_env_values = true, value_name = "PATH.gguf", value_hint = ValueHint::FilePath, conflicts_with = "no_default_model")]
+    /// Serve this GGUF file (of a split one, any part) or Hugging Face folder instead of the default model; repeat for more
+    #[arg(long, env = "OUTCROP_MODEL", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "no_default_model")]
     pub(crate) model: Vec<PathBuf>,
+    /// Serve a tuned model as ID: the model with this LoRA adapter, a PEFT folder or a GGUF file; repeat for more. Where
+    /// several models are served, ID@BASE=PATH names the one that it changes
+    #[arg(long, env = "OUTCROP_ADAPTER", hide_env_values = true, value_name = "ID=PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) adapter: Vec<AdapterOption>,
     /// What models in memory may take together, such as 6GiB [default: three quarters of the memory]
     #[arg(long, env = "OUTCROP_MODEL_MEMORY_MAX", hide_env_values = true, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) model_memory_max: Option<u64>,
@@ -380,7 +386,7 @@ Examples:
   outcrop bench --quick
   outcrop bench --model ~/models/Llama-3.2-1B-Instruct-Q4_K_M.gguf --json > bench.json")]
 pub(crate) struct Bench {
-    /// A GGUF file, or the name of a known model, which is fetched where it is not here [default: the default model]
+    /// A GGUF file, a Hugging Face folder, or the name of a known model, which is fetched where it is not here [default: the default model]
     #[arg(long, env = "OUTCROP_MODEL", hide_env_values = true, value_name = "PATH|NAME", value_hint = ValueHint::FilePath)]
     pub(crate) model: Option<String>,
     /// Threads that compute [default: one a core]

@@ -47,6 +47,6 @@ fn list(cache: &Cache) -> String {
 
 fn unknown(name: &str) -> Failure {
     Failure::usage(format!("no known model is called {name}")).with_help(
-        "see: outcrop pull --list\nany other GGUF file is served as it is: outcrop up --model PATH.gguf",
+        "see: outcrop pull --list\nany other GGUF file or Hugging Face folder is served as it is: outcrop up --model PATH",
     )
 }

@@ -21,6 +21,7 @@ pub(crate) async fn run(data_dir: PathBuf, up: Up) -> Result<(), Failure> {
         listen: up.listen,
         tls_names: up.tls_name,
         models: up.model,
+        adapters: up.adapter,
         default_model: !up.no_default_model,
         estate: up.estate,
         model_dir: up.cache.model_dir,

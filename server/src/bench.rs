@@ -82,7 +82,7 @@ async fn locate(options: &Options, pulling: &dyn Pulling) -> Result<(PathBuf, Mo
         Some(path) if Path::new(path).exists() => return Ok((path.into(), local_id(Path::new(path)))),
         Some(name) => find(name).ok_or_else(|| {
             Failure::usage(format!("{name} is neither a file nor a known model"))
-                .with_help("name a GGUF file, or one of: outcrop pull --list")
+                .with_help("name a GGUF file or a folder, or one of: outcrop pull --list")
         })?,
         None => DEFAULT,
     };
@@ -110,7 +110,7 @@ fn measure(
 }
 
 fn unusable(fault: &Fault) -> Failure {
-    Failure::usage(fault.to_string()).with_help("take another file with --model PATH.gguf")
+    Failure::usage(fault.to_string()).with_help("take another file or folder with --model PATH")
 }
 
 /// So many milliseconds, to a thousandth.

@@ -69,8 +69,10 @@ pub struct Provider {
 pub struct Model {
     /// Its id, unique.
     pub id: ModelId,
-    /// Its file or folder; `None` for a known model, which lies in the cache.
+    /// Its file or folder, or a tuned model's adapter; `None` for a known model, which lies in the cache.
     pub path: Option<PathBuf>,
+    /// The model that its adapter changes, if it is a tuned one.
+    pub base: Option<ModelId>,
     /// The name that people use.
     pub name: Option<String>,
     /// It is loaded at the start, and stays.

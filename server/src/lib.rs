@@ -21,4 +21,4 @@ pub mod tls;
 mod up;
 
 pub use failure::Failure;
-pub use up::{CALLS_MAX, Ready, UpOptions, up};
+pub use up::{AdapterOption, CALLS_MAX, Ready, UpOptions, up};

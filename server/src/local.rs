@@ -17,9 +17,9 @@ mod size;
 mod spec;
 mod status;
 
-pub(crate) use kind::{Files, Outlined};
 #[cfg(test)]
-pub(crate) use kind::{Kinds, Opened, Tell};
+pub(crate) use kind::{Count, Kinds, Opened, Tell, Tunes};
+pub(crate) use kind::{Files, Outlined};
 use loader::Lease;
 pub(crate) use loader::{Limits, Loader};
 pub use memory::models_bytes_max;

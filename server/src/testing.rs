@@ -4,8 +4,10 @@
 mod client;
 mod model;
 mod shelf;
+mod tuned;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use store::{DataDir, Durability, Period, Records, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::UpOptions;
 use crate::directory::Current;
 use crate::edge::{BodyLimits, Edge, Managed};
 use crate::health::Health;
@@ -27,6 +30,7 @@ use crate::ports::{SystemEntropy, WallClock};
 pub(crate) use client::{Call, Client, Document, Reply, Version};
 pub(crate) use model::{Feed, PROMPT_TOKENS, Scripted, text};
 pub(crate) use shelf::{Sizes, sized};
+pub(crate) use tuned::{small_adapter, small_model};
 
 /// The model that is served.
 pub(crate) const MODEL: &str = "acme.tiny-v1:0";
@@ -40,13 +44,15 @@ pub(crate) struct Setup {
     pub(crate) store: store::Options,
     pub(crate) bodies: BodyLimits,
     pub(crate) calls_max: usize,
+    /// The models that are managed; by default one that stands for [`MODEL`].
+    pub(crate) loader: Option<Arc<Loader>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         // No test here pulls the plug, so none need wait for the disk.
         let store = store::Options { durability: Durability::Normal, ..store::Options::default() };
-        Self { store, bodies: BodyLimits::default(), calls_max: 256 }
+        Self { store, bodies: BodyLimits::default(), calls_max: 256, loader: None }
     }
 }
 
@@ -114,7 +120,7 @@ impl World {
             Arc::new(SystemEntropy),
             setup.calls_max,
         ));
-        let loader = shelf();
+        let loader = setup.loader.unwrap_or_else(shelf);
         let managed = Managed { loader: Arc::clone(&loader), records: Arc::clone(store.records()) };
         let edge = Edge::new(Arc::clone(&gateway), Arc::clone(&health), managed, setup.bodies);
         let listener = Listener::bind(([127, 0, 0, 1], 0).into(), Limits::default(), None).await.unwrap();
@@ -204,6 +210,25 @@ impl World {
 
     pub(crate) async fn ended(&mut self) -> Drained {
         tokio::time::timeout(HANG, &mut self.ended).await.expect("the listener hangs").unwrap()
+    }
+}
+
+/// Options that serve nothing yet.
+pub(crate) fn options(folder: &Path) -> UpOptions {
+    UpOptions {
+        data_dir: folder.to_owned(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls_names: Vec::new(),
+        models: Vec::new(),
+        adapters: Vec::new(),
+        default_model: false,
+        estate: None,
+        model_dir: None,
+        model_memory_max: 1 << 30,
+        model_idle: None,
+        model_wait: Duration::from_secs(1),
+        grace: Duration::ZERO,
+        threads: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The composition root: `outcrop up` from its options to its end. Everything is made here, once, and handed to whoever
 //! needs it; nothing is global.
 
+mod adapters;
 mod declared;
 mod deployments;
 mod signals;
@@ -22,8 +23,9 @@ use crate::models::Progress;
 use crate::places::ENDPOINT_FILE;
 use crate::ports::{SystemEntropy, WallClock};
 use crate::{Failure, tls};
+pub use adapters::AdapterOption;
 pub(crate) use declared::local_id;
-use deployments::Deployments;
+pub(crate) use deployments::Deployments;
 
 /// At most so many calls are under way at once, waiting and running together.
 pub const CALLS_MAX: usize = 4096;
@@ -39,6 +41,8 @@ pub struct UpOptions {
     pub tls_names: Vec<String>,
     /// Serve these files instead of the default model; the first is loaded before anything is served.
     pub models: Vec<PathBuf>,
+    /// Serve these tuned models over them.
+    pub adapters: Vec<AdapterOption>,
     /// Serve a model on this machine at all; without it, the estate must serve one.
     pub default_model: bool,
     /// The estate file.

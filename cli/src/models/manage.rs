@@ -148,6 +148,7 @@ fn table(models: &[ModelStatus]) -> String {
 
 fn notes(model: &ModelStatus) -> String {
     let mut notes = Vec::new();
+    notes.extend(model.base.as_ref().map(|base| format!("tuned of {base}")));
     notes.extend(model.pinned.then(|| "pinned".to_owned()));
     notes.extend(model.load_ms.map(|ms| format!("loaded in {}", span(ms))));
     notes.extend(model.idle_ms.map(|ms| format!("idle for {}", span(ms))));

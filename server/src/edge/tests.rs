@@ -7,6 +7,7 @@ mod manage;
 mod refusals;
 mod strangers;
 mod streams;
+mod tuned;
 mod whole;
 
 use wire::fault::Surface;

@@ -62,6 +62,8 @@ pub(super) struct RawDeployment {
 pub(super) struct RawModel {
     pub(super) id: Spanned<String>,
     pub(super) path: Option<Spanned<String>>,
+    pub(super) base: Option<Spanned<String>>,
+    pub(super) adapter: Option<Spanned<String>>,
     pub(super) name: Option<Spanned<String>>,
     pub(super) pin: bool,
     pub(super) context_tokens_max: Option<u64>,
@@ -178,12 +180,13 @@ fn deployment(mut table: Table<'_, '_>) -> Result<RawDeployment, EstateFault> {
 fn model(mut table: Table<'_, '_>) -> Result<RawModel, EstateFault> {
     let id = table.need("id", "acme.tiny-v1:0")?;
     let (path, name) = (table.text("path")?, table.text("name")?);
+    let (base, adapter) = (table.text("base")?, table.text("adapter")?);
     let pin = table.truth("pin")?.unwrap_or(false);
     let context_tokens_max = table.number("context_tokens_max", 1..=COUNT_MAX)?;
     let kv_mib_max = table.number("kv_mib_max", 1..=KV_MIB_MAX)?;
     let idle_s = table.number("idle_s", 1..=WAIT_MS_MAX / 1000)?;
     table.end()?;
-    Ok(RawModel { id, path, name, pin, context_tokens_max, kv_mib_max, idle_s })
+    Ok(RawModel { id, path, base, adapter, name, pin, context_tokens_max, kv_mib_max, idle_s })
 }
 
 fn secret(mut table: Table<'_, '_>) -> Result<RawSecret, EstateFault> {

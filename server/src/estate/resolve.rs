@@ -60,19 +60,9 @@ pub(super) fn resolve(sheet: &Sheet<'_>, raw: RawEstate, env: Env<'_>) -> Result
 
 fn model(sheet: &Sheet<'_>, raw: RawModel) -> Result<Model, EstateFault> {
     plain(sheet, "model.id", &raw.id)?;
-    let path = raw.path.map(|path| {
-        let found = beside(sheet.file, path.get_ref());
-        match found.try_exists() {
-            Ok(true) => Ok(found),
-            _ => {
-                let remedy =
-                    "Name a file or folder that this user may read; a path is relative to the estate file.";
-                let complaint = Complaint::new(format!("{} is not there", found.display()), remedy);
-                Err(sheet.fault(path.span(), "model.path", complaint))
-            }
-        }
-    });
-    let path = path.transpose()?;
+    let base = base(sheet, &raw)?;
+    let (key, named) = if base.is_some() { ("model.adapter", raw.adapter) } else { ("model.path", raw.path) };
+    let path = named.map(|path| there(sheet, key, &path)).transpose()?;
     if path.is_none() && models::find(raw.id.get_ref()).is_none_or(|known| known.id != raw.id.get_ref()) {
         let message = "is no model that Outcrop knows how to get, and no path says where it is";
         let remedy =
@@ -82,12 +72,57 @@ fn model(sheet: &Sheet<'_>, raw: RawModel) -> Result<Model, EstateFault> {
     Ok(Model {
         id: ModelId::new(raw.id.into_inner()),
         path,
+        base,
         name: raw.name.map(Spanned::into_inner),
         pinned: raw.pin,
         context_tokens_max: raw.context_tokens_max.and_then(|tokens| tokens.try_into().ok()),
         kv_bytes_max: raw.kv_mib_max.map(|mib| mib << 20),
         idle: raw.idle_s.map(Duration::from_secs),
     })
+}
+
+/// A tuned model is a base and an adapter, and says nothing that is its base's to say.
+fn base(sheet: &Sheet<'_>, raw: &RawModel) -> Result<Option<ModelId>, EstateFault> {
+    let fault = |at: &Spanned<String>, key: &str, message: &str, remedy: &str| {
+        Err(sheet.fault(at.span(), key, Complaint::new(message, remedy)))
+    };
+    let (base, adapter) = match (&raw.base, &raw.adapter) {
+        (None, None) => return Ok(None),
+        (Some(base), Some(adapter)) => (base, adapter),
+        (Some(base), None) => {
+            let remedy = "Add a line such as: adapter = \"my-adapter\", a PEFT folder or a GGUF adapter.";
+            return fault(base, "model.base", "stands without an adapter", remedy);
+        }
+        (None, Some(adapter)) => {
+            let remedy =
+                "Add a line such as: base = \"acme.tiny-v1:0\", the id of the model that it changes.";
+            return fault(adapter, "model.adapter", "stands without a base", remedy);
+        }
+    };
+    plain(sheet, "model.base", base)?;
+    if base.get_ref() == raw.id.get_ref() {
+        return fault(base, "model.base", "is the model itself", "Give the tuned model an id of its own.");
+    }
+    if let Some(path) = &raw.path {
+        let remedy = "Remove the path; that of the base is the base's [[model]]'s to say.";
+        return fault(path, "model.path", "stands beside an adapter", remedy);
+    }
+    if raw.context_tokens_max.is_some() || raw.kv_mib_max.is_some() {
+        let remedy = "Say context_tokens_max and kv_mib_max in the base's [[model]], whose context and memory it shares.";
+        return fault(adapter, "model.adapter", "has no context and no keys and values of its own", remedy);
+    }
+    Ok(Some(ModelId::new(base.get_ref().as_str())))
+}
+
+/// A file or folder that is there.
+fn there(sheet: &Sheet<'_>, key: &str, path: &Spanned<String>) -> Result<PathBuf, EstateFault> {
+    let found = beside(sheet.file, path.get_ref());
+    if let Ok(true) = found.try_exists() {
+        return Ok(found);
+    }
+    let remedy = "Name a file or folder that this user may read; a path is relative to the estate file.";
+    let complaint = Complaint::new(format!("{} is not there", found.display()), remedy);
+    Err(sheet.fault(path.span(), key, complaint))
 }
 
 fn provider(sheet: &Sheet<'_>, raw: RawProvider, env: Env<'_>) -> Result<Provider, EstateFault> {

@@ -56,8 +56,12 @@ fn what_is_wrong_is_said_with_its_place_and_its_remedy() {
 #[test]
 fn the_example_says_everything_and_is_right() {
     let example = include_str!("../../../docs/reference/estate.example.toml");
-    let estate =
-        load("example", example, &[("workstation.key", "sk-from-file\n"), ("tiny.gguf", "")]).unwrap();
+    let estate = load(
+        "example",
+        example,
+        &[("workstation.key", "sk-from-file\n"), ("tiny.gguf", ""), ("support.gguf", "")],
+    )
+    .unwrap();
     let [vllm, workstation] = &estate.providers[..] else { panic!("{:?}", estate.providers) };
     assert_eq!(
         (vllm.dialect, vllm.counter, vllm.deadlines),
@@ -81,11 +85,13 @@ fn the_example_says_everything_and_is_right() {
     assert_eq!((config.name.as_str(), config.upstream_model.as_str()), ("workstation", "llama-3.1-8b"));
     assert_eq!(config.calls_max, 4);
 
-    let [known, file] = &estate.models[..] else { panic!("{:?}", estate.models) };
+    let [known, file, tuned] = &estate.models[..] else { panic!("{:?}", estate.models) };
     assert_eq!((known.id.as_str(), &known.path, known.pinned), (crate::models::DEFAULT.id, &None, true));
     assert!(file.path.as_ref().unwrap().ends_with("tiny.gguf") && !file.pinned);
     assert_eq!((file.context_tokens_max, file.kv_bytes_max), (Some(4096), Some(256 << 20)));
     assert_eq!((file.idle, file.name.as_deref()), (Some(Duration::from_secs(900)), Some("Tiny")));
+    assert_eq!((&tuned.base, &file.base), (&Some(file.id.clone()), &None));
+    assert!(tuned.path.as_ref().unwrap().ends_with("support.gguf"));
 }
 
 #[test]
@@ -115,7 +121,7 @@ fn each_key_has_its_line_in_the_reference() {
         let known = remedy.strip_prefix("Known here: ").and_then(|list| list.strip_suffix('.'));
         keys.extend(known.unwrap_or_else(|| panic!("{name}: {remedy}")).split(", ").map(str::to_owned));
     }
-    assert_eq!(keys.len(), 49);
+    assert_eq!(keys.len(), 51);
     for key in keys {
         let spellings = [format!("`{key}`"), format!("`[[{key}]]`"), format!("{{ {key} = ")];
         assert!(spellings.iter().any(|spelling| reference.contains(spelling)), "{key}");

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use canon::{Backend, Capabilities, Fault, Modality};
-use engine::{Encoder, EncoderOptions, EncoderOutline, Engine, Options, Outline};
+use canon::{Backend, Capabilities, Fault, Modality, Request};
+use engine::{AdapterOutline, Encoder, EncoderOptions, EncoderOutline, Engine, Options, Outline, Words};
 
 use super::{Spec, memory};
 
@@ -27,7 +27,30 @@ pub(crate) struct Opened {
     pub(crate) backend: Arc<dyn Backend>,
     /// Prompt and answer together, in tokens, with the memory that it was given.
     pub(crate) context_tokens: usize,
+    /// What puts adapters over it, if it takes any.
+    pub(crate) tunes: Option<Arc<dyn Tunes>>,
 }
+
+/// A model in memory that adapters can be put over.
+pub(crate) trait Tunes: Send + Sync {
+    /// The tuned model that the adapter at this path makes of it. Takes a moment, and is no work for an executor.
+    ///
+    /// # Errors
+    /// The adapter cannot be read, or is for another model.
+    fn tune(&self, adapter: &Path) -> Result<Arc<dyn Backend>, Fault>;
+}
+
+/// The base is an engine, whose weights and threads its tuned models share.
+struct Base(Arc<Engine>);
+
+impl Tunes for Base {
+    fn tune(&self, adapter: &Path) -> Result<Arc<dyn Backend>, Fault> {
+        Ok(Arc::new(self.0.tune(adapter)?))
+    }
+}
+
+/// Counts the tokens of a request's prompt.
+pub(crate) type Count = Box<dyn Fn(&Request) -> Result<u64, Fault> + Send + Sync>;
 
 /// Hears how far a load is: bytes of tensors that are in place, and all of them.
 pub(crate) type Tell = Box<dyn Fn(u64, u64) + Send + Sync>;
@@ -39,6 +62,19 @@ pub(crate) trait Kinds: Send + Sync + 'static {
     /// # Errors
     /// It is no model that can be run here.
     fn outline(&self, spec: &Spec) -> Result<Outlined, Fault>;
+
+    /// The memory that the adapter of `tuned` takes over the model of `base`. Reads no weights.
+    ///
+    /// # Errors
+    /// It is no adapter for this model.
+    fn adapter_bytes(&self, tuned: &Spec, base: &Spec) -> Result<u64, Fault>;
+
+    /// What counts the tokens of prompts for it without loading it; `None` where only the loaded model can. Takes a
+    /// moment, and is no work for an executor.
+    ///
+    /// # Errors
+    /// The model says nothing about words that is known here.
+    fn count(&self, spec: &Spec) -> Result<Option<Count>, Fault>;
 
     /// Loads it, with so much memory for keys and values. Takes seconds, and is no work for an executor.
     ///
@@ -88,6 +124,23 @@ impl Kinds for Files {
         })
     }
 
+    fn adapter_bytes(&self, tuned: &Spec, base: &Spec) -> Result<u64, Fault> {
+        readable(&tuned.path)?;
+        if EncoderOutline::is_at(&base.path) {
+            let remedy = "a model that makes embeddings takes no adapters; name one that writes text";
+            return Err(Fault::unsupported("base", remedy));
+        }
+        Ok(AdapterOutline::read(&tuned.path, &base.path)?.bytes)
+    }
+
+    fn count(&self, spec: &Spec) -> Result<Option<Count>, Fault> {
+        if EncoderOutline::is_at(&spec.path) {
+            return Ok(None);
+        }
+        let words = Words::read(&spec.path)?;
+        Ok(Some(Box::new(move |request| words.count(request))))
+    }
+
     fn open(&self, spec: &Spec, kv_bytes_max: u64, tell: Tell) -> Result<Opened, Fault> {
         if EncoderOutline::is_at(&spec.path) {
             // Half of the threads: text is usually written at the same time.
@@ -97,12 +150,14 @@ impl Kinds for Files {
             return Ok(Opened {
                 context_tokens: encoder.facts().text_tokens_max,
                 backend: Arc::new(encoder),
+                tunes: None,
             });
         }
         let kv_bytes_max = usize::try_from(kv_bytes_max).unwrap_or(usize::MAX);
         let options = Options { kv_bytes_max, ..self.options(spec) };
-        let engine = Engine::load_watched(&spec.path, &options, tell)?;
-        Ok(Opened { context_tokens: engine.facts().context_tokens, backend: Arc::new(engine) })
+        let engine = Arc::new(Engine::load_watched(&spec.path, &options, tell)?);
+        let tunes: Arc<dyn Tunes> = Arc::new(Base(Arc::clone(&engine)));
+        Ok(Opened { context_tokens: engine.facts().context_tokens, backend: engine, tunes: Some(tunes) })
     }
 
     fn held_bytes(&self) -> Option<u64> {

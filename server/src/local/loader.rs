@@ -1,5 +1,6 @@
 //! Carries out what the shelf decides, and lets calls wait for it.
 
+mod words;
 mod work;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use canon::{Backend, Fault, Kind, ModelId};
 use tokio::sync::Notify;
 
-use super::kind::{Kinds, Outlined};
+use super::kind::{Kinds, Outlined, Tunes};
 use super::shelf::{Key, Place, Refusal, Shelf, Wants};
 use super::{Spec, show_size};
 
@@ -50,6 +51,10 @@ pub(super) struct Model {
     pub(super) spec: Arc<Spec>,
     pub(super) outlined: Arc<Outlined>,
     pub(super) backend: Option<Arc<dyn Backend>>,
+    /// What puts adapters over it, while it is in memory.
+    tunes: Option<Arc<dyn Tunes>>,
+    /// What counts for it while it is out.
+    counter: words::Counter,
     /// Those that wait for it look again.
     changed: Arc<Notify>,
     pub(super) progress: Arc<Progress>,
@@ -147,13 +152,27 @@ impl Loader {
         self.kinds.outline(spec)
     }
 
-    /// These are the models from now on. Those that were there before stay in memory if nothing about them has changed
-    /// that a load depends on; others go when their calls have ended.
+    /// What can be declared of a model that is tuned of `base`: reads the shapes of its adapter, and no weights.
+    ///
+    /// # Errors
+    /// The adapter is none that can be put over this model.
+    pub(crate) fn outline_tuned(&self, spec: &Spec, base: &(Spec, Outlined)) -> Result<Outlined, Fault> {
+        let bytes = self.kinds.adapter_bytes(spec, &base.0)?;
+        Ok(Outlined { bytes, kv_token_bytes: 0, ..base.1.clone() })
+    }
+
+    /// These are the models from now on, tuned ones after their bases. Those that were there before stay in memory if
+    /// nothing about them has changed that a load depends on; others go when their calls have ended.
     pub(crate) fn declare(&self, specs: Vec<(Spec, Outlined)>) -> Vec<Key> {
         let mut models = self.lock();
         let mut keys = Vec::with_capacity(specs.len());
+        let mut by_id = BTreeMap::new();
         for (spec, outlined) in specs {
-            keys.push(models.declare(spec, outlined, self.limits.bytes_max));
+            let base = spec.base.as_ref().and_then(|base| by_id.get(base)).copied();
+            let id = spec.id.clone();
+            let key = models.declare(spec, outlined, base, self.limits.bytes_max);
+            by_id.insert(id, key);
+            keys.push(key);
         }
         let gone: Vec<Key> = models.all.keys().copied().filter(|key| !keys.contains(key)).collect();
         for key in gone {
@@ -215,9 +234,16 @@ impl Loader {
                     return Err(Trouble::NotNow(gone()));
                 };
                 let (changed, backend) = (Arc::clone(&model.changed), model.backend.clone());
-                let failed = troubles.is_some_and(|seen| model.troubles > seen)
-                    || models.shelf.rests(key, self.now_ms());
+                let now_ms = self.now_ms();
+                let failed =
+                    troubles.is_some_and(|seen| model.troubles > seen) || models.shelf.rests(key, now_ms);
                 if let (true, Some(fault)) = (failed, &model.trouble) {
+                    return Err(told(fault));
+                }
+                let base = models.shelf.place(key).and_then(|place| place.base);
+                if let Some(base) = base.filter(|base| models.shelf.rests(*base, now_ms))
+                    && let Some(fault) = models.all.get(&base).and_then(|base| base.trouble.as_ref())
+                {
                     return Err(told(fault));
                 }
                 troubles.get_or_insert(model.troubles);
@@ -259,9 +285,11 @@ impl Loader {
 }
 
 impl Models {
-    fn declare(&mut self, spec: Spec, outlined: Outlined, bytes_max: u64) -> Key {
-        let same = self.all.iter_mut().find(|(_, model)| {
-            !model.retired && loads_alike(&model.spec, &spec) && *model.outlined == outlined
+    fn declare(&mut self, spec: Spec, outlined: Outlined, base: Option<Key>, bytes_max: u64) -> Key {
+        let shelf = &self.shelf;
+        let same = self.all.iter_mut().find(|(key, model)| {
+            let alike = loads_alike(&model.spec, &spec) && *model.outlined == outlined;
+            !model.retired && alike && shelf.place(**key).is_some_and(|place| place.base == base)
         });
         if let Some((key, model)) = same {
             let key = *key;
@@ -277,7 +305,7 @@ impl Models {
         }
         self.keys += 1;
         let place = Place::new(wants(&spec, &outlined, bytes_max), spec.pinned, idle_ms(&spec));
-        self.shelf.add(self.keys, place);
+        self.shelf.add(self.keys, base.map_or(place.clone(), |base| place.over(base)));
         if spec.pinned {
             self.shelf.ask(self.keys);
         }
@@ -286,6 +314,8 @@ impl Models {
             context_tokens: outlined.context_tokens,
             outlined: Arc::new(outlined),
             backend: None,
+            tunes: None,
+            counter: words::Counter::default(),
             changed: Arc::default(),
             progress: Arc::default(),
             trouble: None,
@@ -299,6 +329,13 @@ impl Models {
     /// The models that are declared now.
     pub(super) fn declared(&self) -> impl Iterator<Item = (Key, &Model)> {
         self.all.iter().filter(|(_, model)| !model.retired).map(|(key, model)| (*key, model))
+    }
+
+    /// The model, or one that is tuned of it, that is pinned.
+    pub(super) fn pinned(&self, key: Key) -> Option<ModelId> {
+        let is_pinned = |key: &Key| self.shelf.place(*key).is_some_and(|place| place.pinned);
+        let pinned = self.shelf.family(key).into_iter().find(is_pinned)?;
+        self.all.get(&pinned).map(|model| model.spec.id.clone())
     }
 
     /// The model of this id that is declared now.
@@ -346,12 +383,17 @@ fn told(fault: &Fault) -> Trouble {
 /// Why the shelf refuses a model.
 fn refusal(why: Refusal, spec: &Spec, least: u64, bytes_max: u64) -> Fault {
     let (least, most) = (show_size(least), show_size(bytes_max));
-    let message = match why {
-        Refusal::TooLarge => format!(
+    let message = match (why, &spec.base) {
+        (Refusal::TooLarge, Some(base)) => format!(
+            "{} needs {least} of memory beside {base}, and all models together may take {most}. Unload {base}, which then \
+             leaves room for what is tuned of it, or raise --model-memory-max.",
+            spec.id
+        ),
+        (Refusal::TooLarge, None) => format!(
             "{} needs {least} of memory, and all models together may take {most}. Raise --model-memory-max, or serve a smaller file.",
             spec.id
         ),
-        Refusal::Pinned => format!(
+        (Refusal::Pinned, _) => format!(
             "{} needs {least} of memory, which pinned models leave no room for in {most}. Unpin one, or raise --model-memory-max.",
             spec.id
         ),

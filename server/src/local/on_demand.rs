@@ -28,7 +28,11 @@ impl Backend for OnDemand {
 
     fn count<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<u64, Fault>> {
         Box::pin(async move {
-            let lease = self.loader.lease(self.key).await?;
+            let key = self.loader.speaks_as(self.key);
+            if let Some(tokens) = self.loader.count(key, request).await? {
+                return Ok(tokens);
+            }
+            let lease = self.loader.lease(key).await?;
             lease.backend()?.count(request).await
         })
     }

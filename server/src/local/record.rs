@@ -17,6 +17,8 @@ struct ShelvedRecord {
 #[serde(rename_all = "camelCase")]
 struct ModelRecord {
     id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
     state: String,
     pinned: bool,
     memory_bytes: u64,
@@ -68,6 +70,7 @@ impl ModelStatus {
 fn record(model: &ModelStatus) -> ModelRecord {
     ModelRecord {
         id: model.id.to_string(),
+        base: model.base.as_ref().map(ToString::to_string),
         state: model.state.name().to_owned(),
         pinned: model.pinned,
         memory_bytes: model.bytes,
@@ -85,6 +88,7 @@ fn status(record: ModelRecord) -> Result<ModelStatus, String> {
     let state = ModelState::ALL.into_iter().find(|state| state.name() == record.state);
     Ok(ModelStatus {
         id: ModelId::new(record.id),
+        base: record.base.map(ModelId::new),
         state: state.ok_or_else(|| format!("a model cannot be {:?}", record.state))?,
         pinned: record.pinned,
         bytes: record.memory_bytes,

@@ -3,7 +3,13 @@
 //! Models that are waited for get their turn in the order in which the waiting began, one load at a time. Whoever is in
 //! the way goes: first what nobody uses, by the time of last use; then what is in use, which takes no more calls as soon
 //! as its turn is over, and goes when its last call has ended. A turn is a multiple of the time that loading took, so
-//! that two models that are called all the time and do not fit together spend most of their time answering.
+//! that two models that are called all the time and do not fit together spend most of their time answering. Whoever is in
+//! nobody's way is not held up: it takes calls, and where it is out and fits beside the one whose turn it is, it comes in.
+//!
+//! A tuned model has a place of its own, for its adapter, and a base: it comes in after its base, goes before it, and takes
+//! no calls while its base takes none. A base leaves room for adapters when it comes in.
+
+mod plan;
 
 use std::collections::BTreeMap;
 
@@ -31,7 +37,10 @@ pub(super) struct Wants {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) wants: Wants,
+    /// It is never unloaded to make room.
     pub(super) pinned: bool,
+    /// The model that it changes, if it is a tuned one.
+    pub(super) base: Option<Key>,
     /// It goes when nobody has used it for so long.
     pub(super) idle_ms: Option<u64>,
     pub(super) state: State,
@@ -99,6 +108,7 @@ impl Place {
         Self {
             wants,
             pinned,
+            base: None,
             idle_ms,
             state: State::Out,
             bytes: 0,
@@ -113,6 +123,11 @@ impl Place {
             rests_until_ms: 0,
             failures: 0,
         }
+    }
+
+    /// The place of a tuned model of `base`.
+    pub(super) const fn over(self, base: Key) -> Self {
+        Self { base: Some(base), ..self }
     }
 
     const fn is_wanted(&self) -> bool {
@@ -220,7 +235,17 @@ impl Shelf {
     pub(super) fn leave(&mut self, key: Key, now_ms: u64) {
         if let Some(place) = self.places.get_mut(&key) {
             place.users -= 1;
-            place.used_ms = now_ms;
+        }
+        self.touch(key, now_ms);
+    }
+
+    /// It was used, and its base with it.
+    fn touch(&mut self, key: Key, now_ms: u64) {
+        let base = self.places.get(&key).and_then(|place| place.base);
+        for key in [Some(key), base].into_iter().flatten() {
+            if let Some(place) = self.places.get_mut(&key) {
+                place.used_ms = now_ms;
+            }
         }
     }
 
@@ -229,30 +254,57 @@ impl Shelf {
         let ticket = self.ticket();
         let Some(place) = self.places.get_mut(&key) else { return };
         (place.rests_until_ms, place.leaving) = (0, false);
-        if place.state == State::Ready || place.asked {
-            return;
+        let base = place.base;
+        if place.state != State::Ready && !place.asked {
+            if !place.is_wanted() {
+                place.ticket = ticket;
+            }
+            place.asked = true;
         }
-        if !place.is_wanted() {
-            place.ticket = ticket;
+        if let Some(base) = base.and_then(|base| self.places.get_mut(&base)) {
+            (base.rests_until_ms, base.leaving) = (0, false);
         }
-        place.asked = true;
     }
 
-    /// It is to go when nobody uses it; from now on callers wait, and it is loaded again for those that do.
+    /// It is to go when nobody uses it, and what is tuned of it too; from now on callers wait, and it is loaded again for
+    /// those that do.
     pub(super) fn dismiss(&mut self, key: Key) {
-        let Some(place) = self.places.get_mut(&key) else { return };
-        place.asked = false;
-        place.leaving = !matches!(place.state, State::Out | State::Unloading);
-        if place.state == State::Ready {
-            place.state = State::Draining;
+        for key in self.family(key) {
+            let Some(place) = self.places.get_mut(&key) else { continue };
+            place.asked = false;
+            place.leaving = !matches!(place.state, State::Out | State::Unloading);
+            if place.state == State::Ready {
+                place.state = State::Draining;
+            }
         }
+    }
+
+    /// The model, and those that are tuned of it.
+    pub(super) fn family(&self, key: Key) -> Vec<Key> {
+        std::iter::once(key).chain(self.tuned(key).map(|(tuned, _)| tuned)).collect()
+    }
+
+    /// Those that are tuned of it.
+    fn tuned(&self, base: Key) -> impl Iterator<Item = (Key, &Place)> {
+        let own = self.places.get(&base).filter(|own| own.base.is_none());
+        // There may be thousands of models, few of which are bases.
+        let all = self.places.iter().take(if own.is_some() { usize::MAX } else { 0 });
+        all.filter(move |(_, place)| place.base == Some(base)).map(|(key, place)| (*key, place))
+    }
+
+    /// Whether it stays in memory because it is pinned, or one that is tuned of it.
+    pub(super) fn is_held(&self, key: Key) -> bool {
+        self.places.get(&key).is_some_and(|place| place.pinned)
+            || self.tuned(key).any(|(_, place)| place.pinned)
     }
 
     /// Whether what is pinned would fit in memory if this were pinned too.
     pub(super) fn can_pin(&self, key: Key) -> bool {
-        let others = self.places.iter().filter(|(other, place)| **other != key && place.pinned);
+        let Some(own) = self.places.get(&key) else { return false };
+        let stays = |other: Key| other != key && (own.base == Some(other) || self.is_held(other));
+        let others = self.places.iter().filter(|(other, _)| stays(**other));
         let pinned: u64 = others.map(|(_, place)| place.bytes.max(place.wants.least)).sum();
-        self.places.get(&key).is_some_and(|place| pinned + place.wants.least <= self.bytes_max)
+        pinned + own.wants.least <= self.bytes_max
     }
 
     /// Pins it or not. What no longer leaves is open again to those that wait for it.
@@ -282,18 +334,29 @@ impl Shelf {
             place.bytes = place.bytes.saturating_add(more).min(bytes_max);
             place.asked = false;
             place.load_ms = now_ms.saturating_sub(began_ms);
-            (place.ready_ms, place.used_ms, place.failures) = (now_ms, now_ms, 0);
+            (place.ready_ms, place.failures) = (now_ms, 0);
         }
+        self.touch(key, now_ms);
     }
 
     /// It could not be loaded.
     pub(super) fn failed(&mut self, key: Key, now_ms: u64) {
+        self.unask(key);
         if let Some(place) = self.places.get_mut(&key) {
             place.state = State::Out;
-            (place.bytes, place.asked, place.leaving) = (0, false, false);
+            (place.bytes, place.leaving) = (0, false);
             let rest = REST_MS_MIN.saturating_mul(1 << place.failures.min(16)).min(REST_MS_MAX);
             place.rests_until_ms = now_ms.saturating_add(rest);
             place.failures += 1;
+        }
+    }
+
+    /// It is no longer to be loaded though nobody waits, nor what is tuned of it.
+    fn unask(&mut self, key: Key) {
+        for key in self.family(key) {
+            if let Some(place) = self.places.get_mut(&key) {
+                place.asked = false;
+            }
         }
     }
 
@@ -303,126 +366,6 @@ impl Shelf {
             place.state = State::Out;
             (place.bytes, place.leaving) = (0, false);
         }
-    }
-
-    /// What to do next. One load or unload at a time.
-    pub(super) fn next(&mut self, now_ms: u64) -> Step {
-        let busy = |place: &Place| matches!(place.state, State::Loading | State::Unloading);
-        if self.places.values().any(busy) {
-            return Step::Rest(None);
-        }
-        let leaving = self.places.iter().find(|(_, place)| place.leaving && place.is_idle());
-        if let Some((key, _)) = leaving {
-            return self.unload(*key);
-        }
-        let wanted = self.places.iter().filter(|(_, place)| {
-            let closed = match place.state {
-                State::Out => now_ms >= place.rests_until_ms,
-                State::Draining => !place.leaving,
-                _ => false,
-            };
-            closed && place.is_wanted()
-        });
-        match wanted.min_by_key(|(_, place)| place.ticket).map(|(key, _)| *key) {
-            Some(key) => self.make_way(key, now_ms),
-            None => self.tidy(now_ms),
-        }
-    }
-
-    /// Nobody waits: what was closed opens again, and what was not used for long goes.
-    fn tidy(&mut self, now_ms: u64) -> Step {
-        let closed = |place: &&mut Place| place.state == State::Draining && !place.leaving;
-        self.places.values_mut().filter(closed).for_each(|place| place.state = State::Ready);
-        if self.held_bytes() > self.bytes_max
-            && let Some(key) = self.idle().into_iter().next()
-        {
-            return self.unload(key);
-        }
-        let mut wake = None::<u64>;
-        for key in self.idle() {
-            let Some(place) = self.places.get(&key) else { continue };
-            let Some(idle_ms) = place.idle_ms else { continue };
-            let end = place.used_ms.saturating_add(idle_ms);
-            if end <= now_ms {
-                return self.unload(key);
-            }
-            wake = Some(wake.map_or(end, |wake| wake.min(end)));
-        }
-        Step::Rest(wake)
-    }
-
-    /// What nobody uses and nobody pinned, by the time of last use.
-    fn idle(&self) -> Vec<Key> {
-        let idle = self.places.iter().filter(|(_, place)| !place.pinned && place.is_idle());
-        let mut keys: Vec<_> = idle.map(|(key, place)| (place.used_ms, *key)).collect();
-        keys.sort_unstable();
-        keys.into_iter().map(|(_, key)| key).collect()
-    }
-
-    /// Brings the model in, or the next thing that must happen before.
-    fn make_way(&mut self, key: Key, now_ms: u64) -> Step {
-        let bytes_max = self.bytes_max;
-        let others = self.places.iter().filter(|(other, place)| **other != key && place.pinned);
-        let pinned: u64 = others.map(|(_, place)| place.bytes).sum();
-        let held = self.held_bytes();
-        let idle = self.idle();
-        let idle_bytes: u64 = idle.iter().filter_map(|idle| Some(self.places.get(idle)?.bytes)).sum();
-        let Some(place) = self.places.get_mut(&key) else { return Step::Rest(None) };
-        if place.state == State::Draining {
-            // Whoever it made way for has gone.
-            (place.state, place.asked) = (State::Ready, false);
-            return Step::Open(key);
-        }
-        let Wants { least, most } = place.wants;
-        if least > bytes_max.saturating_sub(pinned) {
-            place.rests_until_ms = now_ms.saturating_add(REST_MS_MIN);
-            place.asked = false;
-            return Step::Refuse(key, if least > bytes_max { Refusal::TooLarge } else { Refusal::Pinned });
-        }
-        let free = bytes_max.saturating_sub(held);
-        let available = bytes_max.saturating_sub(held.saturating_sub(idle_bytes));
-        let goal = if available >= most { most } else { least };
-        if free >= goal {
-            place.state = State::Loading;
-            place.bytes = free.min(most);
-            return Step::Load(key, place.bytes);
-        }
-        match idle.first() {
-            Some(first) if available >= goal => self.unload(*first),
-            _ => self.drain(least.saturating_sub(available), now_ms),
-        }
-    }
-
-    /// Closes models that are in use, those that came in first before the others, until `bytes` will come free.
-    fn drain(&mut self, bytes: u64, now_ms: u64) -> Step {
-        let used = |place: &Place| place.is_in() && !place.is_idle() && !place.pinned;
-        let used = self.places.iter().filter(|(_, place)| used(place));
-        let mut keys: Vec<_> =
-            used.map(|(key, place)| (place.state == State::Ready, place.ready_ms, *key)).collect();
-        keys.sort_unstable();
-        let mut missing = bytes;
-        let mut wake = None::<u64>;
-        for (_, _, key) in keys {
-            if missing == 0 {
-                break;
-            }
-            let Some(place) = self.places.get_mut(&key) else { continue };
-            let end = place.turn_ends_ms();
-            if end <= now_ms {
-                place.state = State::Draining;
-            } else if place.state == State::Ready {
-                wake = Some(wake.map_or(end, |wake| wake.min(end)));
-            }
-            missing = missing.saturating_sub(place.bytes);
-        }
-        Step::Rest(wake)
-    }
-
-    fn unload(&mut self, key: Key) -> Step {
-        if let Some(place) = self.places.get_mut(&key) {
-            place.state = State::Unloading;
-        }
-        Step::Unload(key)
     }
 
     const fn ticket(&mut self) -> u64 {

@@ -12,8 +12,10 @@ pub(crate) struct Spec {
     pub(crate) name: String,
     /// Who made it, as people write it.
     pub(crate) provider: String,
-    /// Its file or folder.
+    /// Its file or folder; of a tuned model, its adapter's.
     pub(crate) path: PathBuf,
+    /// The model that its adapter changes; `None` for a model with weights of its own.
+    pub(crate) base: Option<ModelId>,
     /// It is loaded at the start, and stays.
     pub(crate) pinned: bool,
     /// Prompt and answer together, in tokens, where the model allows more.

@@ -22,11 +22,13 @@ pub struct Shelved {
 pub struct ModelStatus {
     /// The name that calls use.
     pub id: ModelId,
+    /// The model that its adapter changes, if it is a tuned one.
+    pub base: Option<ModelId>,
     /// Whether it is in memory.
     pub state: ModelState,
     /// It stays in memory.
     pub pinned: bool,
-    /// What is set aside for it, or, where it is not in memory, what it wants.
+    /// What is set aside for it, or, where it is not in memory, what it wants; of a tuned model, for its adapter alone.
     pub bytes: u64,
     /// Prompt and answer together, in tokens.
     pub context_tokens: u64,
@@ -130,14 +132,14 @@ impl Loader {
         self.status(id)
     }
 
-    /// Unloads a model when its calls have ended; those that come meanwhile wait, and it is loaded again for them.
+    /// Unloads a model when its calls have ended, and what is tuned of it too; those that come meanwhile wait, and it is loaded again for them.
     ///
     /// # Errors
-    /// As for [`Self::status`], and [`Kind::Malformed`] for a model that is pinned.
+    /// As for [`Self::status`], and [`Kind::Malformed`] for a model that is pinned, or the base of one that is.
     pub(crate) fn dismiss(&self, id: &ModelId) -> Result<ModelStatus, Fault> {
         let key = self.key(id)?;
-        if self.lock().shelf.place(key).is_some_and(|place| place.pinned) {
-            return Err(Fault::malformed("", format!("{id} is pinned. Unpin it, then unload it.")));
+        if let Some(pinned) = self.lock().pinned(key) {
+            return Err(Fault::malformed("", format!("{pinned} is pinned. Unpin it, then unload {id}.")));
         }
         self.change(|models| models.shelf.dismiss(key));
         self.status(id)
@@ -183,6 +185,7 @@ fn status(place: &Place, model: &Model, now_ms: u64) -> ModelStatus {
     };
     ModelStatus {
         id: model.spec.id.clone(),
+        base: model.spec.base.clone(),
         state,
         pinned: place.pinned,
         bytes: if place.state == State::Out { place.wants.most } else { place.bytes },

@@ -161,7 +161,7 @@ fn no_source(model: &KnownModel, place: &Path, reasons: &[String]) -> Failure {
         others => format!(", and beside it the {others} other files of its folder"),
     };
     Failure::unavailable(format!("no source of {} could be used{reasons}", model.id)).with_help(format!(
-        "fetch {} by hand (SHA-256 {}, {} bytes) and put it at\n  {}{beside}\nor serve another file: outcrop up --model PATH.gguf",
+        "fetch {} by hand (SHA-256 {}, {} bytes) and put it at\n  {}{beside}\nor serve another model: outcrop up --model PATH",
         model.file_name,
         model.sha256,
         model.bytes,

@@ -1,14 +1,14 @@
 //! Models of this process for tests: they take a moment to load, and a test says how that goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use canon::{Capabilities, Fault, Modality, ModelId};
+use canon::{Backend, Capabilities, Fault, Modality, ModelId};
 
-use super::Scripted;
-use crate::local::{Kinds, Opened, Outlined, Spec, Tell};
+use super::{PROMPT_TOKENS, Scripted};
+use crate::local::{Count, Kinds, Opened, Outlined, Spec, Tell, Tunes};
 
 const MB: u64 = 1 << 20;
 
@@ -19,7 +19,24 @@ pub(crate) struct Sizes {
     pub(crate) loads: AtomicUsize,
     /// Loads fail.
     pub(crate) broken: AtomicBool,
+    /// Adapters cannot be put over anything.
+    pub(crate) unfit: Arc<AtomicBool>,
     playing: Arc<Scripted>,
+}
+
+/// A base of [`Sizes`].
+struct Base {
+    unfit: Arc<AtomicBool>,
+    playing: Arc<Scripted>,
+}
+
+impl Tunes for Base {
+    fn tune(&self, _: &Path) -> Result<Arc<dyn Backend>, Fault> {
+        if self.unfit.load(Ordering::SeqCst) {
+            return Err(Fault::malformed("matrix", "it does not fit"));
+        }
+        Ok(Arc::clone(&self.playing) as _)
+    }
 }
 
 impl Kinds for Sizes {
@@ -41,7 +58,17 @@ impl Kinds for Sizes {
         if self.broken.load(Ordering::SeqCst) {
             return Err(Fault::malformed("header", "it is broken"));
         }
-        Ok(Opened { backend: Arc::clone(&self.playing) as _, context_tokens: 64 })
+        let (unfit, playing) = (Arc::clone(&self.unfit), Arc::clone(&self.playing));
+        let tunes: Arc<dyn Tunes> = Arc::new(Base { unfit, playing });
+        Ok(Opened { backend: Arc::clone(&self.playing) as _, context_tokens: 64, tunes: Some(tunes) })
+    }
+
+    fn adapter_bytes(&self, tuned: &Spec, _: &Spec) -> Result<u64, Fault> {
+        self.outline(tuned).map(|outlined| outlined.bytes)
+    }
+
+    fn count(&self, _: &Spec) -> Result<Option<Count>, Fault> {
+        Ok(Some(Box::new(|_| Ok(PROMPT_TOKENS))))
     }
 
     /// Other tests run beside this one.
@@ -57,6 +84,7 @@ pub(crate) fn sized(name: &str, mb: u64) -> Spec {
         name: name.to_owned(),
         provider: "Local".to_owned(),
         path: PathBuf::from(mb.to_string()),
+        base: None,
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use canon::ModelId;
 
-use super::{UpOptions, failed};
+use super::{UpOptions, adapters, failed};
 use crate::Failure;
 use crate::estate::{self, Estate};
 use crate::local::{Loader, Outlined, Spec};
@@ -30,7 +30,8 @@ pub(super) fn declare(
 ) -> Result<Declared, Failure> {
     let mut asked = named_or_default(options, cache)?;
     let first = asked.first().map(|spec| spec.id.clone());
-    for model in estate.iter().flat_map(|estate| &estate.models) {
+    let declared = estate.map_or(&[][..], |estate| &estate.models);
+    for model in declared.iter().filter(|model| model.base.is_none()) {
         match asked.iter_mut().find(|spec| spec.id == model.id) {
             Some(spec) => refine(spec, model),
             None => asked.push(of_estate(options, cache, model)?),
@@ -41,6 +42,7 @@ pub(super) fn declare(
         let outlined = loader.outline(&spec).map_err(|fault| unusable(fault, &spec))?;
         models.push((spec, outlined));
     }
+    let asked = models.len();
     for spec in cached(options, cache) {
         if models.iter().any(|(other, _)| other.id == spec.id) {
             continue;
@@ -52,6 +54,13 @@ pub(super) fn declare(
                 tracing::warn!(model = %spec.id, %path, %fault, detail, "a fetched model cannot be served");
             }
         }
+    }
+    let bases: Vec<Spec> = models.iter().map(|(spec, _)| spec.clone()).collect();
+    for spec in adapters::tuned(options, declared, (&bases, asked))? {
+        let base = models.iter().find(|(base, _)| Some(&base.id) == spec.base.as_ref());
+        let Some(base) = base else { continue };
+        let outlined = loader.outline_tuned(&spec, base).map_err(|fault| unusable(fault, &spec))?;
+        models.push((spec, outlined));
     }
     Ok(Declared { models, first })
 }
@@ -109,8 +118,15 @@ fn refine(spec: &mut Spec, model: &estate::Model) {
 /// What says that a model cannot be used, and what to do.
 pub(super) fn unusable(fault: canon::Fault, spec: &Spec) -> Failure {
     let about = failed(fault);
-    Failure { message: format!("{}: {}", spec.path.display(), about.message), ..about }
-        .with_help("serve another file: --model PATH.gguf, or the path of its [[model]] in the estate")
+    let help = match &spec.base {
+        Some(base) => format!(
+            "serve an adapter that was made for {base}: --adapter {}=PATH, or the adapter of its [[model]] in the estate",
+            spec.id
+        ),
+        None => "serve another file or folder: --model PATH, or the path of its [[model]] in the estate"
+            .to_owned(),
+    };
+    Failure { message: format!("{}: {}", spec.path.display(), about.message), ..about }.with_help(help)
 }
 
 /// What was fetched besides the default model, which `--model` stands in for.
@@ -132,6 +148,7 @@ fn known(cache: &Cache, model: &KnownModel) -> Spec {
         name: model.name.to_owned(),
         provider: model.provider.to_owned(),
         path: cache.path_of(model),
+        base: None,
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,
@@ -145,6 +162,7 @@ fn named(path: &Path) -> Spec {
         name: stem(path),
         provider: "Local".to_owned(),
         path: path.to_owned(),
+        base: None,
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,

@@ -18,10 +18,10 @@ use crate::ports::WallClock;
 const EMBEDDED: &str = "embedded";
 
 /// Everything that serves a model: this process, and what the estate declares.
-pub(super) struct Deployments {
+pub(crate) struct Deployments {
     options: UpOptions,
     cache: Cache,
-    pub(super) loader: Arc<Loader>,
+    pub(crate) loader: Arc<Loader>,
     since_ms: u64,
     estate: Option<Estate>,
     served: Vec<Served>,
@@ -46,7 +46,7 @@ struct Plan {
 impl Deployments {
     /// Reads the estate and finds the models, the default one of which is fetched first where it is not here. None is
     /// loaded yet.
-    pub(super) async fn load(options: &UpOptions, progress: &dyn Progress) -> Result<Self, Failure> {
+    pub(crate) async fn load(options: &UpOptions, progress: &dyn Progress) -> Result<Self, Failure> {
         // The estate comes first: a fault in it is told before anything is fetched.
         options.estate.as_deref().map(read).transpose()?;
         let cache = Cache::new(options.model_dir.clone())?;
@@ -86,7 +86,7 @@ impl Deployments {
     }
 
     /// What can be called. Deployments that `old` has too keep what is outstanding on them.
-    pub(super) fn catalog(&self, old: Option<&Catalog>) -> Catalog {
+    pub(crate) fn catalog(&self, old: Option<&Catalog>) -> Catalog {
         let mut catalog = Catalog::default();
         for Served { card, name, backend } in &self.served {
             let load = old.and_then(|old| old.load_of(name)).unwrap_or_default();

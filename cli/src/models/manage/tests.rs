@@ -5,6 +5,7 @@ use super::*;
 fn status(state: ModelState) -> ModelStatus {
     ModelStatus {
         id: ModelId::new("a.b-v1:0"),
+        base: None,
         state,
         pinned: false,
         bytes: 300 << 20,
@@ -23,6 +24,7 @@ fn a_table_says_what_is_in_memory_and_why_something_is_not() {
     let models = vec![
         ModelStatus { percent: Some(40), waiting: 3, ..status(ModelState::Loading) },
         ModelStatus {
+            base: Some(ModelId::new("a.a-v1:0")),
             pinned: true,
             load_ms: Some(1_234),
             idle_ms: Some(61_000),
@@ -36,7 +38,7 @@ fn a_table_says_what_is_in_memory_and_why_something_is_not() {
         "\
 MODEL     STATE         MEMORY  CONTEXT  CALLS  WAITING  NOTES
 a.b-v1:0  loading 40%  300 MiB     8192      0        3
-a.b-v1:0  loaded       300 MiB     8192      0        0  pinned, loaded in 1.2 s, idle for 61.0 s
+a.b-v1:0  loaded       300 MiB     8192      0        0  tuned of a.a-v1:0, pinned, loaded in 1.2 s, idle for 61.0 s
 a.b-v1:0  failed       300 MiB     8192      0        0  header: it is broken
 600 MiB of 1.00 GiB set aside
 "

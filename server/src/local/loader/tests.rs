@@ -36,7 +36,12 @@ impl World {
 }
 
 fn declare(loader: &Arc<Loader>, specs: &[Spec]) -> Vec<OnDemand> {
-    let declared: Vec<_> = specs.iter().map(|spec| (spec.clone(), loader.outline(spec).unwrap())).collect();
+    let mut declared: Vec<(Spec, Outlined)> = Vec::new();
+    for spec in specs {
+        let base = declared.iter().find(|(base, _)| Some(&base.id) == spec.base.as_ref());
+        let outlined = base.map_or_else(|| loader.outline(spec), |base| loader.outline_tuned(spec, base));
+        declared.push((spec.clone(), outlined.unwrap()));
+    }
     let keys = loader.declare(declared.clone());
     let model = |(key, (_, outlined)): (Key, (Spec, Outlined))| {
         OnDemand::new(Arc::clone(loader), key, Arc::new(outlined))
@@ -206,4 +211,84 @@ async fn a_model_is_dismissed_while_it_is_loaded_and_while_it_is_not() {
     assert_eq!(world.loader.dismiss(&id).unwrap().state, ModelState::Unloaded);
     assert_eq!(world.loads(), 1);
     assert_eq!(world.loader.dismiss(&ModelId::new("none")).unwrap_err().kind(), &Kind::UnknownModel);
+}
+
+/// A model of so many megabytes over another.
+fn over(base: &str, name: &str, mb: u64) -> Spec {
+    Spec { base: Some(ModelId::new(base)), ..sized(name, mb) }
+}
+
+#[tokio::test]
+async fn a_tuned_model_brings_its_base_and_goes_with_it() {
+    let world = World::start(&[]);
+    let models = declare(&world.loader, &[sized("m0", 60), over("m0", "t0", 5), over("m0", "t1", 6)]);
+    answer(&models[1]).await.unwrap();
+    assert_eq!(world.loads(), 1);
+    let shelved = world.loader.shelved();
+    assert_eq!(shelved.bytes, 65 * MB, "{shelved:?}");
+    let states = |world: &World| ["m0", "t0", "t1"].map(|id| world.state(id));
+    assert_eq!(states(&world), [ModelState::Loaded, ModelState::Loaded, ModelState::Unloaded]);
+    let status = world.loader.status(&ModelId::new("t0")).unwrap();
+    assert_eq!((status.base, status.bytes), (Some(ModelId::new("m0")), 5 * MB));
+    answer(&models[2]).await.unwrap();
+    world.loader.dismiss(&ModelId::new("t0")).unwrap();
+    eventually("it goes alone", || world.state("t0") == ModelState::Unloaded).await;
+    assert_eq!(world.state("m0"), ModelState::Loaded);
+    world.loader.dismiss(&ModelId::new("m0")).unwrap();
+    eventually("all are gone", || states(&world) == [ModelState::Unloaded; 3]).await;
+    assert_eq!(world.loader.shelved().bytes, 0);
+    // Whoever pins a tuned model keeps its base.
+    world.loader.pin(&ModelId::new("t1"), true).unwrap();
+    eventually("it is back", || world.state("t1") == ModelState::Loaded).await;
+    let fault = world.loader.dismiss(&ModelId::new("m0")).unwrap_err();
+    assert!(fault.message().contains("t1 is pinned"), "{fault}");
+}
+
+#[tokio::test]
+async fn what_breaks_is_told_to_those_that_need_it() {
+    let world = World::start(&[]);
+    let models = declare(&world.loader, &[sized("m0", 60), over("m0", "t0", 5)]);
+    world.kinds.unfit.store(true, Ordering::SeqCst);
+    let fault = answer(&models[1]).await.unwrap_err();
+    assert!(fault.detail().unwrap().contains("does not fit"), "{fault}");
+    assert_eq!((world.state("m0"), world.state("t0")), (ModelState::Loaded, ModelState::Failed));
+    answer(&models[0]).await.unwrap();
+    assert_eq!(world.loads(), 1);
+    // A base that cannot be loaded is told to those that call what is tuned of it.
+    let world = World::start(&[]);
+    let models = declare(&world.loader, &[sized("m0", 60), over("m0", "t0", 5), over("m0", "t1", 5)]);
+    world.kinds.broken.store(true, Ordering::SeqCst);
+    for model in &models[1..] {
+        let fault = answer(model).await.unwrap_err();
+        assert!(fault.detail().unwrap().contains("it is broken"), "{fault}");
+    }
+    assert_eq!(world.loads(), 1, "it is not tried again at once");
+    world.kinds.broken.store(false, Ordering::SeqCst);
+    world.loader.ask(&ModelId::new("t1")).unwrap();
+    eventually("it is loaded", || world.state("t1") == ModelState::Loaded).await;
+}
+
+#[tokio::test]
+async fn another_base_of_the_same_id_is_another_model_to_be_tuned() {
+    let world = World::start(&[]);
+    let models = declare(&world.loader, &[sized("m0", 60), over("m0", "t0", 5)]);
+    answer(&models[1]).await.unwrap();
+    let models = declare(&world.loader, &[sized("m0", 30), over("m0", "t0", 5)]);
+    answer(&models[1]).await.unwrap();
+    assert_eq!(world.loads(), 2);
+    eventually("the old ones are gone", || world.loader.shelved().bytes == 35 * MB).await;
+}
+
+#[tokio::test]
+async fn tokens_are_counted_without_a_load() {
+    let world = World::start(&[]);
+    let models = declare(&world.loader, &[sized("m0", 60), over("m0", "t0", 5)]);
+    let request = Request::new(ModelId::new("m"));
+    for model in &models {
+        assert_eq!(model.count(&request).await.unwrap(), crate::testing::PROMPT_TOKENS);
+    }
+    assert_eq!(world.loads(), 0);
+    answer(&models[0]).await.unwrap();
+    assert_eq!(models[1].count(&request).await.unwrap(), crate::testing::PROMPT_TOKENS);
+    assert_eq!(world.state("t0"), ModelState::Unloaded, "its base counts for it");
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use canon::Fault;
 
-use super::super::kind::Opened;
+use super::super::kind::{Opened, Tell};
 use super::super::shelf::{Key, Refusal, Step};
 use super::super::show_size;
-use super::{Loader, Models, refusal};
+use super::{Loader, Model, Models, refusal};
 
 impl Loader {
     /// Loads and unloads as it is wanted, for ever. There is one of it.
@@ -37,32 +37,36 @@ impl Loader {
 
     async fn load(&self, key: Key, bytes: u64) {
         let (began, began_ms) = (Instant::now(), self.now_ms());
-        let (spec, outlined, progress, quiet) = {
+        let (spec, outlined, open, quiet) = {
             let models = self.lock();
             let Some(model) = models.all.get(&key) else { return };
             model.progress.tell(0, 0);
-            let parts = (Arc::clone(&model.spec), Arc::clone(&model.outlined), Arc::clone(&model.progress));
-            (parts.0, parts.1, parts.2, models.shelf.is_quiet())
+            let parts = (Arc::clone(&model.spec), Arc::clone(&model.outlined));
+            (parts.0, parts.1, self.opening(&models, key, model), models.shelf.is_quiet())
         };
         tracing::info!(model = %spec.id, memory = show_size(bytes), "loading");
         let (kinds, kv_bytes) = (Arc::clone(&self.kinds), bytes.saturating_sub(outlined.bytes));
-        let opening = Arc::clone(&spec);
         let opened = tokio::task::spawn_blocking(move || {
             let before = kinds.held_bytes();
-            let opened = kinds.open(&opening, kv_bytes, Box::new(move |done, all| progress.tell(done, all)));
+            let opened = open(kv_bytes);
             let grown = kinds.held_bytes().zip(before).map(|(after, before)| after.saturating_sub(before));
             (opened, grown)
         });
         let (opened, grown) = opened.await.unwrap_or_else(|error| (Err(Fault::internal(error)), None));
         let (now_ms, mut models) = (self.now_ms(), self.lock());
         match opened {
-            Ok(Opened { backend, context_tokens }) => {
+            Ok(Opened { backend, context_tokens, tunes }) => {
                 // What grew meanwhile is this model's only if nobody else was at work.
                 let measured = grown.filter(|_| quiet && models.shelf.is_quiet());
                 let taken = measured.map_or(bytes, |grown| bytes.max(grown + kv_bytes));
                 models.shelf.loaded(key, taken, (began_ms, now_ms));
+                for tuned in models.shelf.family(key) {
+                    if let Some(model) = models.all.get_mut(&tuned) {
+                        model.trouble = None;
+                    }
+                }
                 if let Some(model) = models.all.get_mut(&key) {
-                    (model.backend, model.trouble) = (Some(backend), None);
+                    (model.backend, model.tunes) = (Some(backend), tunes);
                     model.context_tokens = context_tokens;
                 }
                 let (memory, ms) = (show_size(taken), began.elapsed().as_millis());
@@ -73,24 +77,46 @@ impl Loader {
                 let detail = fault.detail().unwrap_or_default();
                 tracing::error!(model = %spec.id, %fault, detail, "the model could not be loaded");
                 models.shelf.failed(key, now_ms);
-                models.trouble(key, fault);
+                models.trouble(key, &fault);
             }
         }
         models.tell(key);
     }
 
+    /// How the model is loaded, given the memory for its keys and values: from its file, or by its base.
+    fn opening(
+        &self,
+        models: &Models,
+        key: Key,
+        model: &Model,
+    ) -> Box<dyn FnOnce(u64) -> Result<Opened, Fault> + Send> {
+        let (spec, progress) = (Arc::clone(&model.spec), Arc::clone(&model.progress));
+        let Some(base) = models.shelf.place(key).and_then(|place| place.base) else {
+            let tell: Tell = Box::new(move |done, all| progress.tell(done, all));
+            let kinds = Arc::clone(&self.kinds);
+            return Box::new(move |kv_bytes| kinds.open(&spec, kv_bytes, tell));
+        };
+        let base = models.all.get(&base);
+        let (tunes, context_tokens) =
+            (base.and_then(|base| base.tunes.clone()), base.map_or(0, |base| base.context_tokens));
+        Box::new(move |_| {
+            let tunes = tunes.ok_or_else(|| Fault::internal("the base of a tuned model is not in memory"))?;
+            Ok(Opened { backend: tunes.tune(&spec.path)?, context_tokens, tunes: None })
+        })
+    }
+
     async fn unload(&self, key: Key) {
         let began = Instant::now();
-        let (spec, backend) = {
+        let (spec, held) = {
             let mut models = self.lock();
             let Some(model) = models.all.get_mut(&key) else { return };
-            (Arc::clone(&model.spec), model.backend.take())
+            (Arc::clone(&model.spec), (model.backend.take(), model.tunes.take()))
         };
         let kinds = Arc::clone(&self.kinds);
         let freed = tokio::task::spawn_blocking(move || {
             let before = kinds.held_bytes();
             // Its threads end here, which may take as long as a step of the engine.
-            drop(backend);
+            drop(held);
             engine::give_memory_back();
             kinds.held_bytes().zip(before).map(|(after, before)| before.saturating_sub(after))
         });
@@ -107,23 +133,28 @@ impl Loader {
         let least = models.shelf.place(key).map_or(0, |place| place.wants.least);
         let fault = refusal(why, &model.spec, least, self.limits.bytes_max);
         tracing::warn!(model = %model.spec.id, %fault, "the model is refused");
-        models.trouble(key, fault);
+        models.trouble(key, &fault);
         models.tell(key);
     }
 }
 
 impl Models {
-    /// Those that wait for the model look again.
+    /// Those that wait for the model, or for what is tuned of it, look again.
     fn tell(&self, key: Key) {
-        if let Some(model) = self.all.get(&key) {
-            model.changed.notify_waiters();
+        for key in self.shelf.family(key) {
+            if let Some(model) = self.all.get(&key) {
+                model.changed.notify_waiters();
+            }
         }
     }
 
-    fn trouble(&mut self, key: Key, fault: Fault) {
-        if let Some(model) = self.all.get_mut(&key) {
-            model.trouble = Some(fault);
-            model.troubles += 1;
+    /// It cannot be had for now, nor what is tuned of it.
+    fn trouble(&mut self, key: Key, fault: &Fault) {
+        for key in self.shelf.family(key) {
+            if let Some(model) = self.all.get_mut(&key) {
+                model.trouble = Some(fault.clone());
+                model.troubles += 1;
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use super::*;
 fn what_is_written_is_read_back() {
     let models = ModelState::ALL.into_iter().map(|state| ModelStatus {
         id: ModelId::new("a.b-v1:0"),
+        base: (state == ModelState::Loaded).then(|| ModelId::new("a.base-v1:0")),
         state,
         pinned: true,
         bytes: 1 << 40,

@@ -1,11 +1,10 @@
-use std::path::Path;
 use std::time::Duration;
 
 use canon::ModelId;
 
 use super::super::UpOptions;
 use super::*;
-use crate::testing::{Call, MODEL, World, eventually, new_key};
+use crate::testing::{Call, MODEL, World, eventually, new_key, options};
 
 #[tokio::test]
 async fn a_key_that_another_process_makes_or_revokes_counts_within_a_second() {
@@ -28,23 +27,6 @@ async fn a_key_that_another_process_makes_or_revokes_counts_within_a_second() {
     watching.abort();
 }
 
-fn options(folder: &Path) -> UpOptions {
-    UpOptions {
-        data_dir: folder.to_owned(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        tls_names: Vec::new(),
-        models: Vec::new(),
-        default_model: false,
-        estate: Some(folder.join("estate.toml")),
-        model_dir: None,
-        model_memory_max: 1 << 30,
-        model_idle: None,
-        model_wait: Duration::from_secs(1),
-        grace: Duration::ZERO,
-        threads: None,
-    }
-}
-
 /// An estate that serves `models`, all of them by a server that is not there.
 fn estate(models: &[&str]) -> String {
     let provider = "[[provider]]\nname = 'p'\nkind = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'\n";
@@ -57,7 +39,8 @@ fn estate(models: &[&str]) -> String {
 #[tokio::test]
 async fn an_estate_that_is_wrong_is_not_put_in_force_and_one_that_is_right_is() {
     let world = World::start().await;
-    let options = options(world.folder.path());
+    let estate_file = world.folder.path().join("estate.toml");
+    let options = UpOptions { estate: Some(estate_file), ..options(world.folder.path()) };
     let file = options.estate.clone().unwrap();
     std::fs::write(&file, estate(&["a.one", "a.two"])).unwrap();
     let deployments = Deployments::load(&options, &()).await.unwrap();
