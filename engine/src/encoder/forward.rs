@@ -9,7 +9,7 @@ use super::arithmetic::{gelu, normalise, to_unit_length};
 use super::attention::Heads;
 use super::config::{Config, Pooling};
 use super::weights::{Layer, Norm, Weights};
-use crate::kernels::{Floats, Input, Kernels, Mode, Product};
+use crate::kernels::{Floats, Following, Input, Kernels, Mode, Preparation, Product};
 
 /// A text of a batch.
 pub(super) struct Text<'a> {
@@ -140,7 +140,7 @@ impl Scratch {
         (head_len, spans, owner): (usize, &[Range<usize>], &[usize]),
     ) {
         let Self { hidden, queries, keys, values, attended, narrow, .. } = self;
-        kernels.prepare(&|row| hidden.row(row), None, narrow);
+        kernels.prepare(&|row| hidden.row(row), Preparation::Kept, narrow);
         kernels.multiply(
             narrow,
             &mut [
@@ -148,6 +148,7 @@ impl Scratch {
                 Product { steps: &[(&layer.key, Mode::Set)], to: keys },
                 Product { steps: &[(&layer.value, Mode::Set)], to: values },
             ],
+            Following::NOTHING,
         );
         let heads = Heads { queries, keys, values, len: head_len };
         let width = attended.len;
@@ -158,19 +159,31 @@ impl Scratch {
                 heads.attend(row, spans[owner[row]].clone(), out);
             }
         });
-        kernels.prepare(&|row| attended.row(row), None, narrow);
-        kernels.multiply(narrow, &mut [Product { steps: &[(&layer.output, Mode::Add)], to: hidden }]);
+        kernels.prepare(&|row| attended.row(row), Preparation::Kept, narrow);
+        kernels.multiply(
+            narrow,
+            &mut [Product { steps: &[(&layer.output, Mode::Add)], to: hidden }],
+            Following::NOTHING,
+        );
     }
 
     fn feed_forward(&mut self, layer: &Layer, kernels: &mut Kernels) {
         let Self { hidden, inner, narrow, wide, .. } = self;
-        kernels.prepare(&|row| hidden.row(row), None, narrow);
-        kernels.multiply(narrow, &mut [Product { steps: &[(&layer.up, Mode::Set)], to: inner }]);
+        kernels.prepare(&|row| hidden.row(row), Preparation::Kept, narrow);
+        kernels.multiply(
+            narrow,
+            &mut [Product { steps: &[(&layer.up, Mode::Set)], to: inner }],
+            Following::NOTHING,
+        );
         let width = inner.len;
         let share = kernels.pool().share(narrow.len());
         kernels.pool().split(&mut inner.data, share * width, &|_, rows| gelu(rows));
-        kernels.prepare(&|row| inner.row(row), None, wide);
-        kernels.multiply(wide, &mut [Product { steps: &[(&layer.down, Mode::Add)], to: hidden }]);
+        kernels.prepare(&|row| inner.row(row), Preparation::Kept, wide);
+        kernels.multiply(
+            wide,
+            &mut [Product { steps: &[(&layer.down, Mode::Add)], to: hidden }],
+            Following::NOTHING,
+        );
     }
 }
 

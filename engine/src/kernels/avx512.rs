@@ -22,10 +22,6 @@ use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx512;
 
-/// How far ahead weights are asked for: about what memory delivers in the time that it takes to answer, and still half
-/// of the first cache.
-const LINES_AHEAD: usize = 24 * 1024 / size_of::<Line>();
-
 impl Arch for Avx512 {
     type Floats = __m512;
 
@@ -278,17 +274,14 @@ unsafe fn add<const R: usize>(
     }
 }
 
-/// Asks for what a later call reads at the same place of the tiles that follow, so that a single row, whose weights
-/// come from memory, waits for them less.
+/// Asks for what a later call reads, so that a single row, whose weights come from memory, waits for them less.
 ///
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
 unsafe fn fetch_next(tiles: &Tiles<'_>, from: *const Line) {
-    let call = TILES * tiles.lines_per_tile;
-    let ahead = (LINES_AHEAD / call).max(1) * call;
     // SAFETY: The caller's promise; it is no access, so the address may be anything.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(ahead).cast()) };
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_byte_offset(tiles.ahead).cast()) };
 }
 
 /// # Safety

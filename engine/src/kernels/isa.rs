@@ -88,12 +88,12 @@ macro_rules! entries {
             use crate::kernels::attention::{self, Attention, Block, Pair, Room, Row};
             use crate::kernels::matrix::Matrix;
             use crate::kernels::panel::{self, Destination};
-            use crate::kernels::rows::Input;
+            use crate::kernels::rows::{self, Input};
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut Input) {
+            pub(in crate::kernels) unsafe fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
                 // SAFETY: The caller's promise.
-                unsafe { lanes::normalise::<$arch>(from, weights, epsilon, &mut to.floats) };
+                unsafe { lanes::normalise::<$arch>(from, weights, epsilon, to) };
             }
 
             $(#[target_feature(enable = $features)])?
@@ -103,9 +103,9 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn quantise(row: &mut Input) {
+            pub(in crate::kernels) unsafe fn quantise(from: &[f32], to: &mut [rows::Block]) {
                 // SAFETY: The caller's promise.
-                unsafe { lanes::quantise::<$arch>(row) };
+                unsafe { lanes::quantise::<$arch>(from, to) };
             }
 
             $(#[target_feature(enable = $features)])?

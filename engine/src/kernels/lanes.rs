@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "instruction sets that may be absent")]
 
 use super::arch::Arch;
-use super::rows::{BLOCK_LEN, Input};
+use super::rows::{BLOCK_LEN, Block};
 
 /// Sixteen numbers: a register of AVX-512, two of AVX2.
 pub(super) type Lanes = [f32; LANES];
@@ -199,15 +199,14 @@ pub(super) unsafe fn add_normalised<A: Arch>(from: &[f32], weights: &[f32], epsi
     }
 }
 
-/// Rounds `row.floats` to 8-bit integers, block by block.
+/// Rounds numbers to 8-bit integers, block by block.
 ///
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-pub(super) unsafe fn quantise<A: Arch>(row: &mut Input) {
-    let blocks = row.floats.as_chunks::<BLOCK_LEN>().0;
-    for (block, to) in blocks.iter().zip(&mut row.blocks) {
+pub(super) unsafe fn quantise<A: Arch>(from: &[f32], to: &mut [Block]) {
+    for (from, to) in from.as_chunks::<BLOCK_LEN>().0.iter().zip(to) {
         // SAFETY: The caller's promise.
-        unsafe { A::quantise(block, to) };
+        unsafe { A::quantise(from, to) };
     }
 }

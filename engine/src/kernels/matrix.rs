@@ -70,6 +70,8 @@ pub(super) struct Tiles<'a> {
     pub(super) lines_per_tile: usize,
     /// Where the others of its parts begin.
     pub(super) sections: Sections,
+    /// How far from what is read, in bytes, lies what memory is asked for meanwhile; it may be any place.
+    pub(super) ahead: isize,
 }
 
 impl<'a> Tiles<'a> {
@@ -169,7 +171,21 @@ impl Matrix {
     pub(super) fn tiles_at(&self, form: Form, tile: usize, count: usize) -> Tiles<'_> {
         let (sections, lines_per_tile) = (Sections::of(form, self.columns), self.lines_per_tile);
         let lines = &self.lines[tile * lines_per_tile..][..count * lines_per_tile];
-        Tiles { lines, lines_per_tile, sections }
+        Tiles { lines, lines_per_tile, sections, ahead: 0 }
+    }
+
+    /// Where a tile begins, or would.
+    pub(super) fn place(&self, tile: usize) -> *const Line {
+        self.lines.as_ptr().wrapping_add(tile * self.lines_per_tile)
+    }
+
+    pub(super) const fn lines_per_tile(&self) -> usize {
+        self.lines_per_tile
+    }
+
+    /// Whether products take rows as they are, and not their integers.
+    pub(crate) const fn takes_floats(&self) -> bool {
+        matches!(self.kind, Storage::Floats(_))
     }
 
     /// Decodes one row, exactly; `to` has a place for each column.

@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use super::ahead::Part;
 use super::arch::Arch;
 use super::floats;
 use super::lanes::{Activation, LANES, Lanes, bend, gated};
@@ -43,6 +44,8 @@ pub(super) struct Destination<'a> {
     len: usize,
     mode: Mode,
     bias: Option<&'a [f32]>,
+    /// The part of the matrix that the thread goes through.
+    part: Part,
 }
 
 impl<'a> Destination<'a> {
@@ -50,12 +53,12 @@ impl<'a> Destination<'a> {
     pub(super) fn new(
         base: &'a Pointer<f32>,
         floats: (usize, usize),
-        mode: Mode,
-        matrix: &'a Matrix,
+        (matrix, mode): (&'a Matrix, Mode),
+        part: Part,
     ) -> Self {
         let (rows, len) = floats;
         assert_eq!(len, matrix.rows, "products of another length");
-        Self { base, rows, len, mode, bias: matrix.bias.as_deref() }
+        Self { base, rows, len, mode, bias: matrix.bias.as_deref(), part }
     }
 
     /// Writes products from a tile and a row on: of each tile, those of `rows` rows. See [`Arch::put`].
@@ -187,7 +190,8 @@ pub(super) struct Work<'a> {
 #[inline(always)]
 unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
     for tile in tiles.step_by(TILES) {
-        let tiles = work.matrix.tiles_at(F::FORM, tile, TILES);
+        let mut tiles = work.matrix.tiles_at(F::FORM, tile, TILES);
+        tiles.ahead = work.to.part.distance(work.matrix, tile);
         let mut row = rows.start;
         // SAFETY: The caller's promise.
         unsafe {

@@ -7,12 +7,15 @@
 #![expect(unsafe_code, reason = "threads that outlive a call borrow what the call borrows")]
 
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use canon::Fault;
+
+use super::ahead::Ahead;
 
 /// How often an idle thread looks for work before it parks: some tens of microseconds.
 const SPINS_MAX: u32 = 3_000;
@@ -38,7 +41,10 @@ pub(crate) struct Pool {
 struct Shared {
     /// The job's number, whether it is open, and how many threads are inside.
     state: AtomicU64,
-    next_task: AtomicUsize,
+    /// Of each thread, how many tasks of its run have been taken.
+    taken: Vec<Taken>,
+    /// What each thread reads next.
+    ahead: Vec<Ahead>,
     job: UnsafeCell<Option<Job>>,
     parked: Vec<AtomicBool>,
     panicked: AtomicBool,
@@ -49,6 +55,17 @@ struct Shared {
 struct Job {
     work: *const (dyn Fn(usize) + Sync),
     tasks: usize,
+}
+
+/// On a line of the cache of its own, since each thread writes mostly its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Taken(AtomicUsize);
+
+/// The tasks that a thread takes first, one after the other: neighbours, so that what one leaves in the thread's cache serves
+/// the next. Only when its run is over it takes from those of others.
+pub(super) const fn run_of(thread: usize, threads: usize, tasks: usize) -> Range<usize> {
+    tasks * thread / threads..tasks * (thread + 1) / threads
 }
 
 // SAFETY: `job` is written only by the pool's owner while no thread is inside a job (`INSIDE` is zero and `OPEN` unset),
@@ -66,7 +83,8 @@ impl Pool {
         let others = threads.saturating_sub(1);
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
-            next_task: AtomicUsize::new(0),
+            taken: (0..=others).map(|_| Taken::default()).collect(),
+            ahead: (0..=others).map(|_| Ahead::default()).collect(),
             job: UnsafeCell::new(None),
             parked: (0..others).map(|_| AtomicBool::new(false)).collect(),
             panicked: AtomicBool::new(false),
@@ -97,6 +115,11 @@ impl Pool {
         items.div_ceil(self.tasks()).max(1)
     }
 
+    /// What a thread reads next, when the work at hand is done: it has that brought to its cache while it waits.
+    pub(super) fn ahead(&self, thread: usize) -> &Ahead {
+        &self.shared.ahead[thread]
+    }
+
     /// Calls `work` once with every number below `tasks`, on all threads, and returns when all calls have returned.
     ///
     /// # Panics
@@ -112,7 +135,7 @@ impl Pool {
         let job = Job { work, tasks };
         // SAFETY: The last job was closed and left, hence no thread reads it now.
         unsafe { *self.shared.job.get() = Some(job) };
-        self.shared.next_task.store(0, Ordering::Relaxed);
+        self.shared.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
         self.jobs += 1;
         self.shared.state.store(self.jobs << NUMBER_SHIFT | OPEN, Ordering::SeqCst);
         let closing = Closing(&self.shared);
@@ -121,7 +144,7 @@ impl Pool {
                 thread.thread().unpark();
             }
         }
-        self.shared.work(job);
+        self.shared.work(job, 0);
         drop(closing);
         assert!(!self.shared.panicked.swap(false, Ordering::Relaxed), "a thread of the engine panicked");
     }
@@ -164,7 +187,7 @@ impl Drop for Closing<'_> {
         while self.0.state.load(Ordering::Acquire) & INSIDE != 0 {
             if spins < YIELD_AFTER_SPINS {
                 spins += 1;
-                std::hint::spin_loop();
+                self.0.ahead[0].fetch();
             } else {
                 thread::yield_now();
             }
@@ -173,14 +196,18 @@ impl Drop for Closing<'_> {
 }
 
 impl Shared {
-    fn work(&self, job: Job) {
-        loop {
-            let task = self.next_task.fetch_add(1, Ordering::Relaxed);
-            if task >= job.tasks {
-                return;
+    fn work(&self, job: Job, number: usize) {
+        let threads = self.taken.len();
+        for thread in (number..threads).chain(0..number) {
+            let run = run_of(thread, threads, job.tasks);
+            loop {
+                let task = run.start + self.taken[thread].0.fetch_add(1, Ordering::Relaxed);
+                if task >= run.end {
+                    break;
+                }
+                // SAFETY: The caller is inside the job, so `run` has not returned and the work is still borrowed.
+                unsafe { (*job.work)(task) };
             }
-            // SAFETY: The caller is inside the job, so `run` has not returned and the work is still borrowed.
-            unsafe { (*job.work)(task) };
         }
     }
 
@@ -195,7 +222,7 @@ impl Shared {
             // SAFETY: This thread is inside the job: the owner writes it only after `INSIDE` has come back to zero.
             let job = unsafe { *self.job.get() };
             if let Some(job) = job
-                && catch_unwind(AssertUnwindSafe(|| self.work(job))).is_err()
+                && catch_unwind(AssertUnwindSafe(|| self.work(job, number + 1))).is_err()
             {
                 self.panicked.store(true, Ordering::Relaxed);
             }
@@ -216,7 +243,7 @@ impl Shared {
             }
             if spins < SPINS_MAX {
                 spins += 1;
-                std::hint::spin_loop();
+                self.ahead[number + 1].fetch();
                 continue;
             }
             spins = 0;

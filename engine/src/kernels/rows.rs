@@ -10,6 +10,8 @@ const QUANT_MAX: f32 = 127.0;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input {
     pub(super) floats: Vec<f32>,
+    /// Whether the floats are the row's; otherwise they are those of another.
+    pub(super) has_floats: bool,
     pub(super) blocks: Vec<Block>,
 }
 
@@ -34,11 +36,15 @@ impl Input {
     pub(crate) fn new(len: usize) -> Self {
         // Rows that are not whole blocks only ever meet floating-point weights.
         let blocks = if len.is_multiple_of(BLOCK_LEN) { len / BLOCK_LEN } else { 0 };
-        Self { floats: vec![0.0; len], blocks: vec![Block::default(); blocks] }
+        Self { floats: vec![0.0; len], has_floats: true, blocks: vec![Block::default(); blocks] }
     }
 
     /// The row itself.
+    ///
+    /// # Panics
+    /// It was prepared without.
     pub(crate) fn floats(&self) -> &[f32] {
+        assert!(self.has_floats, "a row without its floats");
         &self.floats
     }
 

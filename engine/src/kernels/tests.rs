@@ -4,7 +4,7 @@ use super::isa::call;
 use super::lanes::exp;
 use super::pool::Pool;
 use super::rows::{Block, Floats, Input};
-use super::{Activation, Isa, Kernels, Matrix, Mode, Place, Places, Product};
+use super::{Activation, Following, Isa, Kernels, Matrix, Mode, Place, Places, Product};
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::decode;
 use crate::sample_weights::{Noise, blocks};
@@ -16,7 +16,7 @@ fn tensor<'a>(kind: TensorType, shape: &'a [usize], bytes: &'a [u8]) -> Tensor<'
 fn input(isa: Isa, numbers: &[f32]) -> Input {
     let mut input = Input::new(numbers.len());
     input.floats.copy_from_slice(numbers);
-    call!(isa, quantise(&mut input));
+    call!(isa, quantise(numbers, &mut input.blocks));
     input
 }
 
@@ -34,7 +34,7 @@ fn multiply(isa: Isa, threads: usize, matrix: &Matrix, rows: &[Vec<f32>]) -> Flo
     let input: Vec<Input> = rows.iter().map(|row| input(isa, row)).collect();
     let steps = [(matrix, Mode::Set)];
     let mut kernels = Kernels::new(threads, isa).unwrap();
-    kernels.multiply(&input, &mut [Product { steps: &steps, to: &mut to }]);
+    kernels.multiply(&input, &mut [Product { steps: &steps, to: &mut to }], Following::NOTHING);
     to
 }
 
@@ -132,7 +132,11 @@ fn products_are_set_added_gated_and_biased() {
     for (steps, expected) in cases {
         let mut to = Floats { data: vec![100.0; 3], len: 3 };
         let input = [input(Isa::best(), &[2.0])];
-        Kernels::new(1, Isa::best()).unwrap().multiply(&input, &mut [Product { steps, to: &mut to }]);
+        Kernels::new(1, Isa::best()).unwrap().multiply(
+            &input,
+            &mut [Product { steps, to: &mut to }],
+            Following::NOTHING,
+        );
         for (product, expected) in to.data.iter().zip(expected) {
             assert!(
                 (product - expected).abs() < 1e-4,

@@ -21,8 +21,8 @@ use canon::Fault;
 use crate::adapter::Adapter;
 use crate::gguf::Gguf;
 use crate::kernels::{
-    Attention, Cache, Floats, Input, Kernels, Matrix, Mode, PAGE_TOKENS, Page, Place, Places, Product, Step,
-    Turns,
+    Attention, Cache, Floats, Following, Input, Kernels, Matrix, Mode, PAGE_TOKENS, Page, Place, Places,
+    Preparation, Product, Step, Turns,
 };
 use change::{Change, Changes};
 use weights::{Layer, Weights};
@@ -70,6 +70,16 @@ impl<'a> Stage<'a> {
     fn change(&self, part: Part) -> Change<'a> {
         self.changes.at(self.number, part)
     }
+}
+
+/// A product that is added to the hidden state.
+struct Addition<'a> {
+    matrix: &'a Matrix,
+    /// What normalises it on its way.
+    norm: Option<&'a [f32]>,
+    change: Change<'a>,
+    /// What is multiplied next.
+    following: Following<'a>,
 }
 
 /// Room for what a step computes on its way, kept from step to step.
@@ -249,7 +259,7 @@ impl Model {
         let layer = stage.layer;
         let Scratch { hidden, queries, keys, values, inputs, rows, .. } = scratch;
         let input = &mut inputs.hidden[..*rows];
-        let norm = Some((layer.attention_norm.as_slice(), self.config.epsilon));
+        let norm = Preparation::Normalised(&layer.attention_norm, self.config.epsilon);
         kernels.prepare(&|row| hidden.row(row), norm, input);
         kernels.multiply(
             input,
@@ -258,6 +268,7 @@ impl Model {
                 Product { steps: &[(&layer.key, Mode::Set)], to: keys },
                 Product { steps: &[(&layer.value, Mode::Set)], to: values },
             ],
+            Following::InTurn(&[&layer.output]),
         );
         stage.change(Part::Query).add(kernels, input, queries);
         stage.change(Part::Key).add(kernels, input, keys);
@@ -276,15 +287,19 @@ impl Model {
         let input = &mut inputs.attended[..*rows];
         let pairs = (!kept).then_some((&*keys, &*values));
         kernels.attend(cache, &self.view(layer, number), step, (queries, pairs, attended));
-        kernels.prepare(&|row| attended.row(row), None, input);
-        let output = (&layer.output, layer.output_norm.as_deref(), stage.change(Part::Output));
-        self.add(kernels, input, output, (added, hidden));
+        let change = stage.change(Part::Output);
+        let how = Preparation::of(layer.output.takes_floats() || change.is_any());
+        kernels.prepare(&|row| attended.row(row), how, input);
+        let norm = layer.output_norm.as_deref();
+        let following = Following::SideBySide(&[&layer.gate, &layer.up]);
+        let output = Addition { matrix: &layer.output, norm, change, following };
+        self.add(kernels, input, &output, (added, hidden));
     }
 
     fn feed_forward(&self, stage: &Stage<'_>, kernels: &mut Kernels, scratch: &mut Scratch) {
         let layer = stage.layer;
         let Scratch { hidden, inner, added, gated, inputs, rows, .. } = scratch;
-        let norm = Some((layer.inner_norm.as_slice(), self.config.epsilon));
+        let norm = Preparation::Normalised(&layer.inner_norm, self.config.epsilon);
         let input = &mut inputs.hidden[..*rows];
         kernels.prepare(&|row| hidden.row(row), norm, input);
         let activation = self.config.architecture.activation;
@@ -292,19 +307,36 @@ impl Model {
         let changes = (stage.change(Part::Gate), stage.change(Part::Up));
         if changes.0.is_any() || changes.1.is_any() {
             // What is changed before the gate must be whole before it is one.
-            kernels.multiply(input, &mut [Product { steps: &[gate], to: inner }]);
+            kernels.multiply(
+                input,
+                &mut [Product { steps: &[gate], to: inner }],
+                Following::InTurn(&[&layer.up]),
+            );
             changes.0.add(kernels, input, inner);
             gated.resize(*rows);
             changes.1.gated(kernels, input, (activation, inner), gated);
-            kernels.multiply(input, &mut [Product { steps: &[up], to: inner }]);
+            kernels.multiply(
+                input,
+                &mut [Product { steps: &[up], to: inner }],
+                Following::InTurn(&[&layer.down]),
+            );
             changes.1.add_gated(kernels, gated, inner);
         } else {
-            kernels.multiply(input, &mut [Product { steps: &[gate, up], to: inner }]);
+            kernels.multiply(
+                input,
+                &mut [Product { steps: &[gate, up], to: inner }],
+                Following::InTurn(&[&layer.down]),
+            );
         }
         let input = &mut inputs.inner[..*rows];
-        kernels.prepare(&|row| inner.row(row), None, input);
-        let down = (&layer.down, layer.down_norm.as_deref(), stage.change(Part::Down));
-        self.add(kernels, input, down, (added, hidden));
+        let change = stage.change(Part::Down);
+        let how = Preparation::of(layer.down.takes_floats() || change.is_any());
+        kernels.prepare(&|row| inner.row(row), how, input);
+        let norm = layer.down_norm.as_deref();
+        let opening = self.weights.opening(stage.number + 1);
+        let following = Following::InTurn(&opening);
+        let down = Addition { matrix: &layer.down, norm, change, following };
+        self.add(kernels, input, &down, (added, hidden));
     }
 
     /// Adds a product to the hidden state, by way of its norm if it has one.
@@ -312,15 +344,15 @@ impl Model {
         &self,
         kernels: &mut Kernels,
         input: &[Input],
-        (matrix, norm, change): (&Matrix, Option<&[f32]>, Change<'_>),
+        Addition { matrix, norm, change, following }: &Addition<'_>,
         (added, hidden): (&mut Floats, &mut Floats),
     ) {
-        let Some(norm) = norm else {
-            let steps = [(matrix, Mode::Add)];
-            kernels.multiply(input, &mut [Product { steps: &steps, to: hidden }]);
+        let Some(norm) = *norm else {
+            let steps = [(*matrix, Mode::Add)];
+            kernels.multiply(input, &mut [Product { steps: &steps, to: hidden }], *following);
             return change.add(kernels, input, hidden);
         };
-        kernels.multiply(input, &mut [Product { steps: &[(matrix, Mode::Set)], to: added }]);
+        kernels.multiply(input, &mut [Product { steps: &[(*matrix, Mode::Set)], to: added }], *following);
         change.add(kernels, input, added);
         kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
     }
@@ -329,11 +361,14 @@ impl Model {
         let Scratch { hidden, inputs, logits, rows, .. } = scratch;
         logits.resize(*rows);
         let input = &mut inputs.hidden[..*rows];
-        let norm = Some((self.weights.norm.as_slice(), self.config.epsilon));
+        let norm = Preparation::Normalised(&self.weights.norm, self.config.epsilon);
         kernels.prepare(&|row| hidden.row(row), norm, input);
-        let output = self.weights.output.as_ref().unwrap_or(&self.weights.embedding);
         let mode = self.config.logit_cap.map_or(Mode::Set, Mode::Cap);
-        kernels.multiply(input, &mut [Product { steps: &[(output, mode)], to: logits }]);
+        let steps = [(self.weights.output(), mode)];
+        // The next step begins where this one did.
+        let opening = self.weights.opening(0);
+        let mut products = [Product { steps: &steps, to: logits }];
+        kernels.multiply(input, &mut products, Following::InTurn(&opening));
         changes.add_to_logits(kernels, input, logits);
     }
 }

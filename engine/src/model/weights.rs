@@ -53,6 +53,19 @@ pub(super) struct Layer {
 }
 
 impl Weights {
+    /// The matrix that makes logits.
+    pub(super) fn output(&self) -> &Matrix {
+        self.output.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// What rows are multiplied with when they come to the layer of this number, or behind the last.
+    pub(super) fn opening(&self, layer: usize) -> Vec<&Matrix> {
+        match self.layers.get(layer) {
+            Some(layer) => vec![&layer.query, &layer.key, &layer.value],
+            None => vec![self.output()],
+        }
+    }
+
     pub(super) fn load(gguf: &Gguf, config: &Config, kernels: &mut Kernels) -> Result<Self, Fault> {
         let mut loader = Loader { gguf, kernels, seen: HashSet::new() };
         let vocabulary = (config.vocabulary, config.width);

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{Delta, DeltaShape};
-use crate::kernels::{Activation, Floats, Input, Isa, Kernels};
+use crate::kernels::{Activation, Floats, Input, Isa, Kernels, Preparation};
 use crate::sample_weights::Noise;
 
 /// Rows of numbers.
@@ -22,7 +22,7 @@ fn computed(isa: Isa, delta: &Delta, from: &Floats, gates: &Floats) -> [Vec<f32>
     let count = from.data.len() / from.len;
     let mut kernels = Kernels::new(2, isa).unwrap();
     let mut input: Vec<Input> = (0..count).map(|_| Input::new(from.len)).collect();
-    kernels.prepare(&|row| from.row(row), None, &mut input);
+    kernels.prepare(&|row| from.row(row), Preparation::Kept, &mut input);
     let deltas = |row: usize| row.is_multiple_of(2).then_some(delta);
     let mut added = gates.clone();
     kernels.adapt(&input, &deltas, &mut added);

@@ -1,0 +1,137 @@
+//! Weights on their way: asking memory for what is read next, before it is.
+//!
+//! A product of few rows takes as long as its weights take to arrive. So that memory never rests, a kernel asks for weights
+//! some way ahead of where it reads, at the end of its part for those of the product that follows, and a thread that
+//! waits for another goes on asking.
+
+#![expect(unsafe_code, reason = "the instruction that asks for a line of memory takes any address")]
+
+use std::ops::Range;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use super::matrix::{Line, Matrix};
+use super::panel::TILES;
+
+/// How far ahead of its place a kernel asks for weights: about what memory delivers in the time that it takes to answer, and
+/// still half of the first cache.
+const LINES_AHEAD: usize = 24 * 1024 / size_of::<Line>();
+/// How much a waiting thread asks for at most: a good part of the second cache, which has other uses too.
+const LINES_WAITING_MAX: usize = 256 * 1024 / size_of::<Line>();
+/// How many lines a waiting thread asks for between two looks at whether there is work.
+const LINES_AT_ONCE: usize = 4;
+
+/// How many matrices are read side by side.
+pub(super) const STEPS_MAX: usize = 2;
+
+/// What a thread reads first of the product that follows: of each matrix that it reads side by side so many lines from a
+/// place on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    places: [*const Line; STEPS_MAX],
+    lines: usize,
+}
+
+// SAFETY: The places are never read through, only asked for.
+unsafe impl Sync for Next {}
+
+/// What a thread asks for while it waits.
+#[derive(Default)]
+#[repr(align(64))]
+pub(super) struct Ahead {
+    from: [AtomicPtr<Line>; STEPS_MAX],
+    lines: AtomicUsize,
+}
+
+/// A thread's part of a matrix, and what it reads after it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// The tile at which it ends.
+    pub(super) end: usize,
+    pub(super) next: *const Line,
+}
+
+impl Next {
+    /// Nothing follows that is known.
+    pub(super) const NOTHING: Self = Self { places: [ptr::null(); STEPS_MAX], lines: 0 };
+
+    /// These tiles of matrices that are read side by side.
+    pub(super) fn of<'a>(matrices: impl Iterator<Item = &'a Matrix>, tiles: &Range<usize>) -> Self {
+        let mut next = Self::NOTHING;
+        for (place, matrix) in next.places.iter_mut().zip(matrices) {
+            *place = matrix.place(tiles.start);
+            next.lines = tiles.len() * matrix.lines_per_tile();
+        }
+        next
+    }
+
+    /// What one of the matrices of the product before asks for at its end.
+    pub(super) fn after(&self, step: usize) -> *const Line {
+        match self.places {
+            [first, second] if second.is_null() && !first.is_null() => first.wrapping_add(step * LINES_AHEAD),
+            places => places[step.min(STEPS_MAX - 1)],
+        }
+    }
+}
+
+impl Part {
+    /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`; it may be any place.
+    pub(super) fn distance(&self, matrix: &Matrix, tile: usize) -> isize {
+        let pair = TILES * matrix.lines_per_tile();
+        let ahead = tile + (LINES_AHEAD / pair).max(1) * TILES;
+        let here = matrix.place(tile).addr();
+        let there = if ahead < self.end || self.next.is_null() {
+            matrix.place(ahead).addr()
+        } else {
+            self.next.wrapping_add((ahead - self.end) * matrix.lines_per_tile()).addr()
+        };
+        there.wrapping_sub(here).cast_signed()
+    }
+}
+
+impl Ahead {
+    /// Has the thread ask for this from now on.
+    pub(super) fn set(&self, next: &Next) {
+        self.lines.store(0, Ordering::Relaxed);
+        for (from, place) in self.from.iter().zip(next.places) {
+            from.store(place.cast_mut(), Ordering::Relaxed);
+        }
+        let matrices = next.places.iter().filter(|place| !place.is_null()).count();
+        self.lines.store(next.lines.min(LINES_WAITING_MAX / matrices.max(1)), Ordering::Relaxed);
+    }
+
+    /// Asks for some of it, or lets the CPU rest a moment where there is nothing more. What another thread sets meanwhile may
+    /// be seen in part: then some lines are asked for in vain.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        let left = self.lines.load(Ordering::Relaxed);
+        if left == 0 {
+            std::hint::spin_loop();
+            return;
+        }
+        let count = left.min(LINES_AT_ONCE);
+        for from in &self.from {
+            let place = from.load(Ordering::Relaxed);
+            if place.is_null() {
+                continue;
+            }
+            for line in 0..count {
+                fetch(place.wrapping_add(line));
+            }
+            from.store(place.wrapping_add(count), Ordering::Relaxed);
+        }
+        self.lines.store(left - count, Ordering::Relaxed);
+    }
+}
+
+/// Has a line of memory, if it is one, brought to the CPU.
+#[inline(always)]
+fn fetch(line: *const Line) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: Every CPU of this architecture has it, and it takes any address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
