@@ -21,6 +21,15 @@ pub(super) trait Arch {
     unsafe fn splat(number: f32) -> Self::Floats;
     unsafe fn load(from: &Lanes) -> Self::Floats;
     unsafe fn store(from: Self::Floats, to: &mut Lanes);
+    /// As `store`, past the caches where `to` begins a line of theirs; seen by other threads only after [`Self::settle`].
+    #[inline(always)]
+    unsafe fn stream(from: Self::Floats, to: &mut Lanes) {
+        // SAFETY: The caller's promise.
+        unsafe { Self::store(from, to) };
+    }
+    /// Lets other threads see what was streamed, once they see what is written later.
+    #[inline(always)]
+    unsafe fn settle() {}
     /// From 16-bit floats, exactly.
     unsafe fn load_half(from: &[u16; LANES]) -> Self::Floats;
     /// To 16-bit floats, to nearest, ties to even.

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch,
+    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch, _mm_sfence,
     _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256,
     _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps,
     _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps,
     _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32,
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sll_epi32, _mm512_slli_epi32,
-    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
 use super::arch::Arch;
@@ -41,6 +41,24 @@ impl Arch for Avx512 {
     unsafe fn store(from: __m512, to: &mut Lanes) {
         // SAFETY: As above.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), from) };
+    }
+
+    #[inline(always)]
+    unsafe fn stream(from: __m512, to: &mut Lanes) {
+        // SAFETY: As above; the place is held to the alignment that the instruction asks for.
+        unsafe {
+            if to.as_ptr().addr().is_multiple_of(size_of::<__m512>()) {
+                _mm512_stream_ps(to.as_mut_ptr(), from);
+            } else {
+                Self::store(from, to);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn settle() {
+        // SAFETY: As above.
+        unsafe { _mm_sfence() };
     }
 
     #[inline(always)]

@@ -179,6 +179,11 @@ impl Matrix {
         self.lines.as_ptr().wrapping_add(tile * self.lines_per_tile)
     }
 
+    /// What its weights take.
+    pub(super) const fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice())
+    }
+
     pub(super) const fn lines_per_tile(&self) -> usize {
         self.lines_per_tile
     }

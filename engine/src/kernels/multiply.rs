@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::ahead::{Next, Part};
 use super::isa::call;
 use super::panel::{Destination, TILES};
-use super::pool::{Pointer, TASKS_PER_THREAD, run_of};
+use super::pool::{Pointer, TASKS_PER_THREAD};
 use super::{Floats, Input, Kernels, Matrix, Mode};
 
 /// Rows that a task takes through its tiles, so that they stay in the cache next to the core: a multiple of what kernels
@@ -51,20 +51,20 @@ struct Layout {
     /// How many pairs of tiles each product has.
     pairs: Vec<usize>,
     threads: usize,
-    /// How many parts there are; each thread begins with a run of them.
+    /// How many parts the run of each thread has.
     parts: usize,
 }
 
 impl Layout {
     fn new(pairs: Vec<usize>, threads: usize) -> Self {
-        let parts = if threads == 1 { 1 } else { threads * TASKS_PER_THREAD };
+        let parts = if threads == 1 { 1 } else { TASKS_PER_THREAD };
         Self { pairs, threads, parts }
     }
 
     /// The pieces of some parts.
     fn pieces(&self, parts: Range<usize>) -> Vec<Piece> {
         let all: usize = self.pairs.iter().sum();
-        let [start, end] = [parts.start, parts.end].map(|part| all * part / self.parts);
+        let [start, end] = [parts.start, parts.end].map(|part| all * part / (self.threads * self.parts));
         let mut first = 0;
         let mut pieces = Vec::new();
         for (product, pairs) in self.pairs.iter().enumerate() {
@@ -80,14 +80,32 @@ impl Layout {
 
     /// The pieces that a thread begins with.
     fn run(&self, thread: usize) -> Vec<Piece> {
-        self.pieces(run_of(thread, self.threads, self.parts))
+        self.pieces(thread * self.parts..(thread + 1) * self.parts)
+    }
+}
+
+/// What of a thread's run stays in its caches, while the rest comes and goes: the smaller of the two.
+#[derive(Clone, Copy, PartialEq)]
+enum Staying {
+    Weights,
+    Rows,
+}
+
+impl Staying {
+    fn of(input: &[Input], steps: &[&[(&Matrix, Mode)]], threads: usize) -> Self {
+        let weights: usize = steps.iter().flat_map(|steps| *steps).map(|step| step.0.bytes()).sum();
+        let rows: usize = input.iter().map(Input::bytes).sum();
+        if weights / threads < rows { Self::Weights } else { Self::Rows }
     }
 
-    /// Whose run a part is of.
-    fn thread_of(&self, part: usize) -> usize {
-        (0..self.threads)
-            .find(|thread| run_of(*thread, self.threads, self.parts).contains(&part))
-            .unwrap_or(0)
+    /// The thread, the part and the block of a task, if there are so many parts in a run, and so many blocks of rows.
+    const fn task(self, task: usize, (parts, blocks): (usize, usize)) -> (usize, usize, usize) {
+        let (thread, task) = (task / (parts * blocks), task % (parts * blocks));
+        let (part, block) = match self {
+            Self::Weights => (task % parts, task / parts),
+            Self::Rows => (task / blocks, task % blocks),
+        };
+        (thread, thread * parts + part, block)
     }
 }
 
@@ -117,10 +135,10 @@ impl Kernels {
         let blocks = blocks(input.len());
         let runs: Vec<_> = (0..threads).map(|thread| layout.run(thread)).collect();
         let next = self.expect(following);
-        // Rows after rows through the same tiles, which stay in the core's cache.
-        self.pool.run(layout.parts * blocks.len(), &|task| {
-            let (part, rows) = (task / blocks.len(), &blocks[task % blocks.len()]);
-            let thread = layout.thread_of(part);
+        let (staying, counts) = (Staying::of(input, &steps, threads), (layout.parts, blocks.len()));
+        self.pool.run(threads * layout.parts * blocks.len(), &|task| {
+            let (thread, part, block) = staying.task(task, counts);
+            let rows = &blocks[block];
             for Piece { product, tiles } in layout.pieces(part..part + 1) {
                 // Where the thread's run goes on, and what follows it.
                 let mut later = runs[thread].iter().skip_while(|piece| piece.product != product);

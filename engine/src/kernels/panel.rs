@@ -23,6 +23,9 @@ pub(super) const TILES: usize = 2;
 /// Rows taken together at most, so that weights are unpacked once for all of them. Sums and products of two tiles fill 24
 /// of AVX-512's 32 registers.
 const ROWS: usize = 6;
+/// So many products are more than a core's caches hold, as the logits of several rows are: written past them, they do not
+/// have to be read first, and drive nothing out.
+const FLOATS_STREAMED_MIN: usize = 1 << 18;
 
 /// What becomes of a product.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +49,8 @@ pub(super) struct Destination<'a> {
     bias: Option<&'a [f32]>,
     /// The part of the matrix that the thread goes through.
     part: Part,
+    /// Whether products that are set bypass the caches.
+    streams: bool,
 }
 
 impl<'a> Destination<'a> {
@@ -58,7 +63,8 @@ impl<'a> Destination<'a> {
     ) -> Self {
         let (rows, len) = floats;
         assert_eq!(len, matrix.rows, "products of another length");
-        Self { base, rows, len, mode, bias: matrix.bias.as_deref(), part }
+        let streams = rows * len >= FLOATS_STREAMED_MIN;
+        Self { base, rows, len, mode, bias: matrix.bias.as_deref(), part, streams }
     }
 
     /// Writes products from a tile and a row on: of each tile, those of `rows` rows. See [`Arch::put`].
@@ -66,19 +72,15 @@ impl<'a> Destination<'a> {
     /// # Safety
     /// The CPU has the instruction set, and nobody else touches these tiles of these rows.
     #[inline(always)]
-    pub(super) unsafe fn put_all<A: Arch>(
-        &self,
-        (tile, row): (usize, usize),
-        products: &[Lanes],
-        rows: usize,
-    ) {
-        for (at, products) in products.chunks_exact(rows).enumerate() {
-            // The last tile may be there only for the sake of its neighbour.
-            if (tile + at) * LANES < self.len {
-                for (number, product) in products.iter().enumerate() {
-                    // SAFETY: The caller's promise.
-                    unsafe { self.put::<A>(tile + at, row + number, product) };
-                }
+    pub(super) unsafe fn put_all<A: Arch>(&self, at: (usize, usize), products: &[Lanes], rows: usize) {
+        // SAFETY: The caller's promise.
+        unsafe {
+            match self.mode {
+                Mode::Set if self.streams => self.put_each::<A, _>(at, (products, rows), Streamed),
+                Mode::Set => self.put_each::<A, _>(at, (products, rows), Set),
+                Mode::Add => self.put_each::<A, _>(at, (products, rows), Added),
+                Mode::Gate(activation) => self.put_each::<A, _>(at, (products, rows), Gated(activation)),
+                Mode::Cap(cap) => self.put_each::<A, _>(at, (products, rows), Capped(cap)),
             }
         }
     }
@@ -86,47 +88,97 @@ impl<'a> Destination<'a> {
     /// # Safety
     /// As for [`Self::put_all`].
     #[inline(always)]
-    unsafe fn put<A: Arch>(&self, tile: usize, row: usize, product: &Lanes) {
-        let start = tile * LANES;
-        assert!(row < self.rows && start < self.len, "beyond the destination");
-        let count = LANES.min(self.len - start);
-        // SAFETY: The range was just held against the rows, and is the caller's alone.
-        let to = unsafe { std::slice::from_raw_parts_mut(self.base.at(row * self.len + start), count) };
-        let bias = self.bias.and_then(|bias| bias.get(start..)?.first_chunk::<LANES>());
-        // SAFETY: The caller's promise.
-        unsafe {
-            let mut product = A::load(product);
-            if let Some(bias) = bias {
-                product = A::add(product, A::load(bias));
-            }
-            // Of a known length, nearly always, so that it stays in registers.
-            if let Some(to) = to.as_mut_array::<LANES>() {
-                self.mode.apply::<A>(to, product);
-            } else {
-                let mut there = [0.0; LANES];
-                there[..count].copy_from_slice(to);
-                self.mode.apply::<A>(&mut there, product);
-                to.copy_from_slice(&there[..count]);
+    unsafe fn put_each<A: Arch, E: Ending>(
+        &self,
+        (tile, row): (usize, usize),
+        (products, rows): (&[Lanes], usize),
+        ending: E,
+    ) {
+        assert!(row + rows <= self.rows, "beyond the destination");
+        for (at, products) in products.chunks_exact(rows).enumerate() {
+            let start = (tile + at) * LANES;
+            // The last tile may be there only for the sake of its neighbour.
+            let Some(count) = self.len.checked_sub(start).filter(|count| *count > 0) else { return };
+            let bias = self.bias.and_then(|bias| bias.get(start..)?.first_chunk::<LANES>());
+            for (number, product) in products.iter().enumerate() {
+                // SAFETY: The caller's promise; the place is within the rows, which the assertion and `count` say.
+                unsafe {
+                    let to = self.base.at((row + number) * self.len + start);
+                    let mut product = A::load(product);
+                    if let Some(bias) = bias {
+                        product = A::add(product, A::load(bias));
+                    }
+                    if count >= LANES {
+                        ending.put::<A>(product, &mut *to.cast());
+                    } else {
+                        let to = std::slice::from_raw_parts_mut(to, count);
+                        let mut there = [0.0; LANES];
+                        there[..count].copy_from_slice(to);
+                        ending.put::<A>(product, &mut there);
+                        to.copy_from_slice(&there[..count]);
+                    }
+                }
             }
         }
     }
 }
 
-impl Mode {
+/// A [`Mode`], known when compiled.
+trait Ending: Copy {
     /// # Safety
     /// The CPU has the instruction set.
+    unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes);
+}
+
+/// Past the caches, since it is more than they hold.
+#[derive(Clone, Copy)]
+struct Streamed;
+#[derive(Clone, Copy)]
+struct Set;
+#[derive(Clone, Copy)]
+struct Added;
+#[derive(Clone, Copy)]
+struct Gated(Activation);
+#[derive(Clone, Copy)]
+struct Capped(f32);
+
+impl Ending for Streamed {
     #[inline(always)]
-    unsafe fn apply<A: Arch>(self, to: &mut Lanes, product: A::Floats) {
-        // SAFETY: The caller's promise.
-        unsafe {
-            let result = match self {
-                Self::Set => product,
-                Self::Add => A::add(A::load(to), product),
-                Self::Gate(activation) => gated::<A>(activation, A::load(to), product),
-                Self::Cap(cap) => bend::<A>(product, cap),
-            };
-            A::store(result, to);
-        }
+    unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes) {
+        // SAFETY: The caller's promise, here and below.
+        unsafe { A::stream(product, to) };
+    }
+}
+
+impl Ending for Set {
+    #[inline(always)]
+    unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes) {
+        // SAFETY: As above.
+        unsafe { A::store(product, to) };
+    }
+}
+
+impl Ending for Added {
+    #[inline(always)]
+    unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes) {
+        // SAFETY: As above.
+        unsafe { A::store(A::add(A::load(to), product), to) };
+    }
+}
+
+impl Ending for Gated {
+    #[inline(always)]
+    unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes) {
+        // SAFETY: As above.
+        unsafe { A::store(gated::<A>(self.0, A::load(to), product), to) };
+    }
+}
+
+impl Ending for Capped {
+    #[inline(always)]
+    unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes) {
+        // SAFETY: As above.
+        unsafe { A::store(bend::<A>(product, self.0), to) };
     }
 }
 
@@ -161,6 +213,10 @@ macro_rules! shapes {
                 Storage::Quants(form) => unreachable!("{form:?} has no kernel"),
                 // SAFETY: The caller's promise.
                 Storage::Floats(width) => unsafe { floats::multiply::<A>(&work, width, &tiles, &rows) },
+            }
+            if to.streams {
+                // SAFETY: The caller's promise.
+                unsafe { A::settle() };
             }
         }
     };

@@ -1,5 +1,9 @@
 //! Rows of numbers: what goes into a product, and what comes out.
 
+use std::ops::{Deref, DerefMut};
+
+use super::lanes::{LANES, Lanes};
+
 /// How many activations share a scale.
 pub(crate) const BLOCK_LEN: usize = 32;
 
@@ -46,6 +50,11 @@ impl Input {
     pub(crate) fn floats(&self) -> &[f32] {
         assert!(self.has_floats, "a row without its floats");
         &self.floats
+    }
+
+    /// What the part of it takes that is multiplied with most weights.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&self.blocks[..])
     }
 
     /// How many floats it has.
@@ -96,24 +105,76 @@ pub(super) unsafe fn four_of(row: &[Block], word: usize) -> i32 {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Floats {
     /// The rows.
-    pub(crate) data: Vec<f32>,
+    pub(crate) data: Aligned,
     /// How many floats a row has.
     pub(crate) len: usize,
 }
 
 impl Floats {
     /// No rows yet, of `len` floats each.
-    pub(crate) const fn new(len: usize) -> Self {
-        Self { data: Vec::new(), len }
+    pub(crate) fn new(len: usize) -> Self {
+        Self { data: Aligned::default(), len }
     }
 
     /// Makes it `rows` rows, whatever they hold.
     pub(crate) fn resize(&mut self, rows: usize) {
-        self.data.resize(rows * self.len, 0.0);
+        self.data.resize(rows * self.len);
     }
 
     /// The row of this number.
     pub(crate) fn row(&self, row: usize) -> &[f32] {
         &self.data[row * self.len..][..self.len]
+    }
+}
+
+/// Floats from the beginning of a line of the cache on, so that no vector of rows of whole lines lies across two.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aligned {
+    lines: Vec<Line>,
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line(Lanes);
+
+impl Aligned {
+    /// Makes it so many, whatever they are.
+    fn resize(&mut self, len: usize) {
+        self.lines.resize(len.div_ceil(LANES), Line([0.0; LANES]));
+        self.len = len;
+    }
+}
+
+#[expect(unsafe_code, reason = "lines are their floats")]
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: A line is its floats and nothing else, and there are lines for all.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}
+
+#[expect(unsafe_code, reason = "lines are their floats")]
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: As above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl From<&[f32]> for Aligned {
+    fn from(floats: &[f32]) -> Self {
+        let mut aligned = Self::default();
+        aligned.resize(floats.len());
+        aligned.copy_from_slice(floats);
+        aligned
+    }
+}
+
+impl From<Vec<f32>> for Aligned {
+    fn from(floats: Vec<f32>) -> Self {
+        Self::from(&floats[..])
     }
 }

@@ -52,11 +52,11 @@ fn check(kind: TensorType, (rows, blocks_per_row): (usize, usize), batch: usize,
     let expected = multiply(Isa::available().last().unwrap(), 1, &matrix, &inputs);
     for isa in Isa::available() {
         let together = multiply(isa, 2, &matrix, &inputs);
-        assert_eq!(together.data, expected.data, "{kind:?} on {}", isa.name());
+        assert_eq!(together.data[..], expected.data[..], "{kind:?} on {}", isa.name());
         for (row, numbers) in inputs.iter().enumerate() {
             let alone = multiply(isa, 1, &matrix, std::slice::from_ref(numbers));
             assert_eq!(
-                alone.data,
+                &alone.data[..],
                 expected.row(row),
                 "{kind:?}: row {row} of {batch} alone on {}",
                 isa.name()
@@ -130,7 +130,7 @@ fn products_are_set_added_gated_and_biased() {
         ),
     ];
     for (steps, expected) in cases {
-        let mut to = Floats { data: vec![100.0; 3], len: 3 };
+        let mut to = Floats { data: vec![100.0; 3].into(), len: 3 };
         let input = [input(Isa::best(), &[2.0])];
         Kernels::new(1, Isa::best()).unwrap().multiply(
             &input,
@@ -150,7 +150,7 @@ fn products_are_set_added_gated_and_biased() {
 #[test]
 fn normalised_rows_are_added_alike_on_every_instruction_set() {
     let (len, mut noise) = (3 * 16 + 5, Noise::new(5));
-    let mut floats = || Floats { data: noise.floats(2 * len), len };
+    let mut floats = || Floats { data: noise.floats(2 * len).into(), len };
     let (from, there, weights) = (floats(), floats(), floats());
     let added = |isa| {
         let mut to = there.clone();
@@ -158,7 +158,7 @@ fn normalised_rows_are_added_alike_on_every_instruction_set() {
         to
     };
     let found = added(Isa::best());
-    assert!(Isa::available().all(|isa| added(isa).data == found.data));
+    assert!(Isa::available().all(|isa| added(isa).data[..] == found.data[..]));
     for row in 0..2 {
         let squares: f64 = from.row(row).iter().map(|x| f64::from(x * x)).sum();
         let size = (squares / len as f64 + 1e-3).sqrt();

@@ -6,7 +6,7 @@ use crate::sample_weights::Noise;
 
 /// Rows of numbers.
 fn rows(count: usize, len: usize, noise: &mut Noise) -> Floats {
-    Floats { data: noise.floats(count * len), len }
+    Floats { data: noise.floats(count * len).into(), len }
 }
 
 /// `up * (down * x) * scale`, in 64 bits.
@@ -26,9 +26,9 @@ fn computed(isa: Isa, delta: &Delta, from: &Floats, gates: &Floats) -> [Vec<f32>
     let deltas = |row: usize| row.is_multiple_of(2).then_some(delta);
     let mut added = gates.clone();
     kernels.adapt(&input, &deltas, &mut added);
-    let mut gated = Floats { data: vec![7.0; gates.data.len()], len: gates.len };
+    let mut gated = Floats { data: vec![7.0; gates.data.len()].into(), len: gates.len };
     kernels.adapt_gated(&input, &deltas, (Activation::Silu, gates), &mut gated);
-    [added.data, gated.data]
+    [added.data.to_vec(), gated.data.to_vec()]
 }
 
 proptest! {

@@ -53,8 +53,10 @@ const EPSILON: f32 = 1e-5;
 impl Case {
     fn given(&self) -> Given {
         let mut noise = Noise::new(self.seed);
-        let mut floats =
-            |len: usize| Floats { data: (0..self.tokens).flat_map(|_| noise.floats(len)).collect(), len };
+        let mut floats = |len: usize| Floats {
+            data: (0..self.tokens).flat_map(|_| noise.floats(len)).collect::<Vec<_>>().into(),
+            len,
+        };
         let keys = self.heads.0 * self.head_len;
         let (queries, keys, values) = (floats(keys * self.heads.1), floats(keys), floats(keys));
         let angle = |position: usize, pair: usize| {
@@ -96,7 +98,7 @@ impl Case {
         for start in (0..self.tokens).step_by(rows) {
             let range = start..self.tokens.min(start + rows);
             let some = |floats: &Floats| Floats {
-                data: floats.data[range.start * floats.len..range.end * floats.len].to_vec(),
+                data: floats.data[range.start * floats.len..range.end * floats.len].into(),
                 len: floats.len,
             };
             let place = |at: usize| Place { page: pages[at / PAGE_TOKENS], slot: (at % PAGE_TOKENS) as u32 };
@@ -121,7 +123,7 @@ impl Case {
             let mut out = Floats::new(given.queries.len);
             out.resize(range.len());
             kernels.attend(&mut cache, &attention, &step, (&some(&given.queries), pairs, &mut out));
-            all.extend(out.data);
+            all.extend_from_slice(&out.data);
         }
         all
     }
