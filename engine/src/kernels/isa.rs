@@ -86,9 +86,8 @@ macro_rules! entries {
             use crate::kernels::lanes;
             use crate::kernels::adapter::{self, Change, Delta};
             use crate::kernels::attention::{self, Attention, Block, Pair, Room, Row};
-            use crate::kernels::matrix::Matrix;
-            use crate::kernels::panel::{self, Destination};
-            use crate::kernels::rows::{self, Input};
+            use crate::kernels::panel::{self, Gate, Work};
+            use crate::kernels::rows;
 
             $(#[target_feature(enable = $features)])?
             pub(in crate::kernels) unsafe fn normalise(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
@@ -109,15 +108,15 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn multiply(
-                matrix: &Matrix,
-                tiles: Range<usize>,
-                input: &[Input],
-                rows: Range<usize>,
-                to: &Destination<'_>,
-            ) {
+            pub(in crate::kernels) unsafe fn multiply(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
                 // SAFETY: The caller's promise.
-                unsafe { panel::multiply::<$arch>(matrix, tiles, input, rows, to) };
+                unsafe { panel::multiply::<$arch>(work, tiles, rows) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn gate(gate: &Gate<'_>, tiles: Range<usize>, rows: Range<usize>) {
+                // SAFETY: The caller's promise.
+                unsafe { panel::gate::<$arch>(gate, tiles, rows) };
             }
 
             $(#[target_feature(enable = $features)])?

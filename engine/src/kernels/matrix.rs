@@ -8,6 +8,7 @@
 use canon::Fault;
 use half::{bf16, f16};
 
+use super::ahead::Part;
 use super::lanes::LANES;
 use super::panel::TILES;
 use super::pool::Pool;
@@ -72,6 +73,8 @@ pub(super) struct Tiles<'a> {
     pub(super) sections: Sections,
     /// How far from what is read, in bytes, lies what memory is asked for meanwhile; it may be any place.
     pub(super) ahead: isize,
+    /// How many groups of columns there are.
+    pub(super) groups: usize,
 }
 
 impl<'a> Tiles<'a> {
@@ -168,10 +171,16 @@ impl Matrix {
     }
 
     /// So many tiles from one on.
-    pub(super) fn tiles_at(&self, form: Form, tile: usize, count: usize) -> Tiles<'_> {
+    fn tiles_at(&self, form: Form, tile: usize, count: usize) -> Tiles<'_> {
         let (sections, lines_per_tile) = (Sections::of(form, self.columns), self.lines_per_tile);
         let lines = &self.lines[tile * lines_per_tile..][..count * lines_per_tile];
-        Tiles { lines, lines_per_tile, sections, ahead: 0 }
+        Tiles { lines, lines_per_tile, sections, ahead: 0, groups: self.columns / form.group_len }
+    }
+
+    /// The tiles that are taken together, from one on, for a thread that goes through a part of them.
+    pub(super) fn pair(&self, tile: usize, part: Part) -> Tiles<'_> {
+        let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
+        Tiles { ahead: part.distance(self, tile), ..self.tiles_at(form, tile, TILES) }
     }
 
     /// Where a tile begins, or would.

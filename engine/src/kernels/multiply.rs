@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::ahead::{Next, Part};
 use super::isa::call;
-use super::panel::{Destination, TILES};
+use super::panel::{Destination, Gate, TILES, Work};
 use super::pool::{Pointer, TASKS_PER_THREAD};
-use super::{Floats, Input, Kernels, Matrix, Mode};
+use super::rows::BLOCK_LEN;
+use super::{Activation, Floats, Input, Kernels, Matrix, Mode};
 
 /// Rows that a task takes through its tiles, so that they stay in the cache next to the core: a multiple of what kernels
 /// take together.
@@ -92,8 +93,8 @@ enum Staying {
 }
 
 impl Staying {
-    fn of(input: &[Input], steps: &[&[(&Matrix, Mode)]], threads: usize) -> Self {
-        let weights: usize = steps.iter().flat_map(|steps| *steps).map(|step| step.0.bytes()).sum();
+    fn of(input: &[Input], products: &[Vec<&Matrix>], threads: usize) -> Self {
+        let weights: usize = products.iter().flatten().map(|matrix| matrix.bytes()).sum();
         let rows: usize = input.iter().map(Input::bytes).sum();
         if weights / threads < rows { Self::Weights } else { Self::Rows }
     }
@@ -116,6 +117,23 @@ fn blocks(rows: usize) -> Vec<Range<usize>> {
     (0..count).map(|block| end(block)..end(block + 1)).collect()
 }
 
+/// What a task is given of one product.
+struct Share<'a> {
+    product: usize,
+    tiles: Range<usize>,
+    rows: &'a Range<usize>,
+    /// The tile at which the thread's part of the product ends, and what it reads then.
+    end: usize,
+    next: Next,
+}
+
+impl Share<'_> {
+    /// The thread's part of one of the product's matrices.
+    fn part(&self, step: usize) -> Part {
+        Part { end: self.end, next: self.next.after(step) }
+    }
+}
+
 impl Kernels {
     /// Multiplies the rows with each product's matrices. Memory is asked for the weights that follow.
     pub(crate) fn multiply(
@@ -125,40 +143,87 @@ impl Kernels {
         following: Following<'_>,
     ) {
         let isa = self.isa;
-        let threads = self.pool.threads();
         let places: Vec<_> = products
             .iter_mut()
             .map(|Product { to, .. }| (Pointer(to.data.as_mut_ptr()), (to.data.len() / to.len, to.len)))
             .collect();
         let steps: Vec<_> = products.iter().map(|product| product.steps).collect();
-        let layout = Layout::new(steps.iter().map(|steps| steps[0].0.tiles() / TILES).collect(), threads);
-        let blocks = blocks(input.len());
+        let matrices: Vec<Vec<_>> =
+            steps.iter().map(|steps| steps.iter().map(|step| step.0).collect()).collect();
+        self.share(input, &matrices, following, &|share| {
+            let (steps, (base, shape)) = (steps[share.product], &places[share.product]);
+            // Steps follow each other tile by tile, so that what one leaves for the next is still near.
+            let len = if steps.len() > 1 { TILES } else { share.tiles.len() };
+            for start in share.tiles.clone().step_by(len) {
+                let tiles = start..share.tiles.end.min(start + len);
+                for (number, step) in steps.iter().enumerate() {
+                    let to = Destination::new(base, *shape, *step, share.part(number));
+                    let work = Work { matrix: step.0, input, to: &to };
+                    // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
+                    call!(isa, multiply(&work, tiles.clone(), share.rows.clone()));
+                }
+            }
+        });
+    }
+
+    /// Whether [`Self::gate`] does with these matrices.
+    pub(crate) fn gates(matrices: [&Matrix; 2]) -> bool {
+        let [gate, other] = matrices;
+        let plain = |matrix: &Matrix| !matrix.takes_floats() && matrix.bias.is_none();
+        gate.rows == other.rows && gate.rows.is_multiple_of(BLOCK_LEN) && plain(gate) && plain(other)
+    }
+
+    /// Multiplies the rows with a gate's matrix and another, and rounds `activation(gate) * other` for the products that
+    /// follow: the same numbers as by way of [`Self::multiply`], but they never leave the core.
+    pub(crate) fn gate(
+        &mut self,
+        input: &[Input],
+        (activation, matrices): (Activation, [&Matrix; 2]),
+        to: &mut [Input],
+        following: Following<'_>,
+    ) {
+        assert!(
+            Self::gates(matrices)
+                && to.iter().all(|row| row.len() == matrices[0].rows)
+                && to.len() == input.len(),
+            "rows or matrices that do not fit a gate"
+        );
+        to.iter_mut().for_each(|row| row.has_floats = false);
+        let isa = self.isa;
+        let blocks: Vec<_> = to.iter_mut().map(|row| Pointer(row.blocks.as_mut_ptr())).collect();
+        self.share(input, &[matrices.to_vec()], following, &|share| {
+            let parts = [share.part(0), share.part(1)];
+            let gate = Gate { activation, input, matrices, parts, to: &blocks };
+            // Tasks differ in rows or tiles, so each has its blocks to itself.
+            call!(isa, gate(&gate, share.tiles.clone(), share.rows.clone()));
+        });
+    }
+
+    /// Shares products among the threads: of each the matrices, which are gone through side by side.
+    fn share(
+        &mut self,
+        input: &[Input],
+        products: &[Vec<&Matrix>],
+        following: Following<'_>,
+        work: &(dyn Fn(&Share<'_>) + Sync),
+    ) {
+        let threads = self.pool.threads();
+        let pairs = products.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
+        let (layout, blocks) = (Layout::new(pairs, threads), blocks(input.len()));
         let runs: Vec<_> = (0..threads).map(|thread| layout.run(thread)).collect();
         let next = self.expect(following);
-        let (staying, counts) = (Staying::of(input, &steps, threads), (layout.parts, blocks.len()));
+        let staying = Staying::of(input, products, threads);
+        let counts = (layout.parts, blocks.len());
         self.pool.run(threads * layout.parts * blocks.len(), &|task| {
             let (thread, part, block) = staying.task(task, counts);
-            let rows = &blocks[block];
             for Piece { product, tiles } in layout.pieces(part..part + 1) {
                 // Where the thread's run goes on, and what follows it.
                 let mut later = runs[thread].iter().skip_while(|piece| piece.product != product);
                 let end = later.next().map_or(0, |piece| piece.tiles.end);
-                let then = later
-                    .next()
-                    .map(|piece| Next::of(steps[piece.product].iter().map(|step| step.0), &piece.tiles));
-                let then = then.unwrap_or(next[thread]);
-                let (base, shape) = &places[product];
-                // Steps follow each other tile by tile, so that what one leaves for the next is still near.
-                let len = if steps[product].len() > 1 { TILES } else { tiles.len() };
-                for start in tiles.clone().step_by(len) {
-                    let tiles = start..tiles.end.min(start + len);
-                    for (number, step) in steps[product].iter().enumerate() {
-                        let part = Part { end, next: then.after(number) };
-                        let to = Destination::new(base, *shape, *step, part);
-                        // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
-                        call!(isa, multiply(step.0, tiles.clone(), input, rows.clone(), &to));
-                    }
-                }
+                let then =
+                    later.next().map(|piece| Next::of(products[piece.product].iter().copied(), &piece.tiles));
+                let next = then.unwrap_or(next[thread]);
+                work(&Share { product, tiles, rows: &blocks[block], end, next });
             }
         });
     }

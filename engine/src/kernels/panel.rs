@@ -194,29 +194,15 @@ macro_rules! shapes {
             const FORM: Form = Form { group_len: $len, bits: $bits, offset: $offset, has_minimums: $min, half_scales: $half };
         })*
 
-        /// Products of `tiles` and `rows`.
-        ///
-        /// # Safety
-        /// The CPU has the instruction set, and nobody else touches these tiles of these rows of `to`.
-        #[inline(always)]
-        pub(super) unsafe fn multiply<A: Arch>(
-            matrix: &Matrix,
-            tiles: Range<usize>,
-            input: &[Input],
-            rows: Range<usize>,
-            to: &Destination<'_>,
-        ) {
-            let work = Work { matrix, input, to };
-            match matrix.kind {
-                // SAFETY: The caller's promise; the shape is the form's own.
-                $(Storage::Quants($name::FORM) => unsafe { quantised::<A, $name>(&work, tiles, rows) },)*
-                Storage::Quants(form) => unreachable!("{form:?} has no kernel"),
-                // SAFETY: The caller's promise.
-                Storage::Floats(width) => unsafe { floats::multiply::<A>(&work, width, &tiles, &rows) },
-            }
-            if to.streams {
-                // SAFETY: The caller's promise.
-                unsafe { A::settle() };
+        /// The kernels of a form.
+        fn kernels<A: Arch>(form: Form) -> ByRows {
+            match form {
+                $($name::FORM => ByRows {
+                    one: A::products::<$name, 1>,
+                    four: A::products::<$name, 4>,
+                    six: A::products::<$name, ROWS>,
+                },)*
+                form => unreachable!("{form:?} has no kernel"),
             }
         }
     };
@@ -234,6 +220,16 @@ shapes! {
     SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false;
 }
 
+/// [`Arch::products`] of a form, for so many rows.
+type Kernel<const R: usize> = unsafe fn(&Tiles<'_>, &[&[Block]; R], usize, &mut [[Lanes; R]; TILES]);
+
+/// By how many rows they take together.
+struct ByRows {
+    one: Kernel<1>,
+    four: Kernel<4>,
+    six: Kernel<ROWS>,
+}
+
 /// What is multiplied, and where it goes.
 pub(super) struct Work<'a> {
     pub(super) matrix: &'a Matrix,
@@ -241,46 +237,182 @@ pub(super) struct Work<'a> {
     pub(super) to: &'a Destination<'a>,
 }
 
+/// Products of `tiles` and `rows`.
+///
 /// # Safety
-/// As for [`multiply`], and the matrix has the form of `F`.
+/// The CPU has the instruction set, and nobody else touches these tiles of these rows of `to`.
 #[inline(always)]
-unsafe fn quantised<A: Arch, F: Shape>(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
+pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        match work.matrix.kind {
+            Storage::Quants(form) => {
+                let kernels = kernels::<A>(form);
+                for tile in tiles.step_by(TILES) {
+                    quantised::<A>(work, &kernels, tile, rows.clone());
+                }
+            }
+            Storage::Floats(width) => floats::multiply::<A>(work, width, &tiles, &rows),
+        }
+        if work.to.streams {
+            A::settle();
+        }
+    }
+}
+
+/// How many of `left` rows are taken together next.
+const fn together(left: usize) -> usize {
+    match left {
+        ..4 => 1,
+        // Eight are better taken as two fours than as six, and two that are alone.
+        4 | 5 | 8 | 9 => 4,
+        _ => ROWS,
+    }
+}
+
+/// Products of two tiles.
+///
+/// # Safety
+/// As for [`multiply`].
+#[inline(always)]
+unsafe fn quantised<A: Arch>(work: &Work<'_>, kernels: &ByRows, tile: usize, rows: Range<usize>) {
+    let mut tiles = work.matrix.pair(tile, work.to.part);
+    let mut row = rows.start;
+    // SAFETY: The caller's promise.
+    unsafe {
+        while row < rows.end {
+            let count = together(rows.end - row);
+            match count {
+                1 => some_rows::<A, 1>(work, kernels.one, (tile, &tiles), row),
+                4 => some_rows::<A, 4>(work, kernels.four, (tile, &tiles), row),
+                _ => some_rows::<A, ROWS>(work, kernels.six, (tile, &tiles), row),
+            }
+            // What follows has been asked for.
+            tiles.ahead = 0;
+            row += count;
+        }
+    }
+}
+
+/// # Safety
+/// As for [`quantised`], and the kernel is of the matrix's form.
+#[inline(always)]
+unsafe fn some_rows<A: Arch, const R: usize>(
+    Work { matrix, input, to }: &Work<'_>,
+    kernel: Kernel<R>,
+    (tile, tiles): (usize, &Tiles<'_>),
+    row: usize,
+) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let products = products::<R>(matrix, kernel, tiles, &blocks_of(input, row));
+        A::put(to, (tile, row), products.as_flattened(), R);
+    }
+}
+
+/// The blocks of rows from one on.
+#[inline(always)]
+fn blocks_of<const R: usize>(input: &[Input], row: usize) -> [&[Block]; R] {
+    std::array::from_fn(|at| input[row + at].blocks.as_slice())
+}
+
+/// # Safety
+/// The CPU has the kernel's instruction set, and the kernel and the tiles are the matrix's.
+#[inline(always)]
+unsafe fn products<const R: usize>(
+    matrix: &Matrix,
+    kernel: Kernel<R>,
+    tiles: &Tiles<'_>,
+    rows: &[&[Block]; R],
+) -> [[Lanes; R]; TILES] {
+    assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
+    let mut products = [[[0.0; LANES]; R]; TILES];
+    // SAFETY: The caller's promise; the rows were just held against the matrix.
+    unsafe { kernel(tiles, rows, tiles.groups, &mut products) };
+    products
+}
+
+/// A gate and what passes it, and the rows that they make. Two tiles of each make a block.
+pub(super) struct Gate<'a> {
+    pub(super) activation: Activation,
+    pub(super) input: &'a [Input],
+    /// The gate's matrix and the other, quantised both, and without a bias.
+    pub(super) matrices: [&'a Matrix; 2],
+    pub(super) parts: [Part; 2],
+    /// The first block of each row.
+    pub(super) to: &'a [Pointer<Block>],
+}
+
+/// Products of `tiles` and `rows`, gated and rounded.
+///
+/// # Safety
+/// The CPU has the instruction set, and nobody else touches the blocks of these tiles in these rows.
+#[inline(always)]
+pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: Range<usize>) {
+    let kernels = gate.matrices.map(|matrix| match matrix.kind {
+        Storage::Quants(form) => kernels::<A>(form),
+        Storage::Floats(_) => unreachable!("a gate that is not quantised"),
+    });
+    // Of each row two tiles' products with the gate.
+    let mut gates = vec![[[0.0; LANES]; TILES]; rows.len()];
     for tile in tiles.step_by(TILES) {
-        let mut tiles = work.matrix.tiles_at(F::FORM, tile, TILES);
-        tiles.ahead = work.to.part.distance(work.matrix, tile);
-        let mut row = rows.start;
-        // SAFETY: The caller's promise.
-        unsafe {
-            while row < rows.end {
-                row += match rows.end - row {
-                    ..4 => some_rows::<A, F, 1>(work, (tile, &tiles), row),
-                    // Eight are better taken as two fours than as six, and two that are alone.
-                    4 | 5 | 8 | 9 => some_rows::<A, F, 4>(work, (tile, &tiles), row),
-                    _ => some_rows::<A, F, ROWS>(work, (tile, &tiles), row),
-                };
+        for (at, kernels) in kernels.iter().enumerate() {
+            let matrix = gate.matrices[at];
+            let mut tiles = matrix.pair(tile, gate.parts[at]);
+            let mut row = rows.start;
+            // SAFETY: The caller's promise; the kernels are those of the forms.
+            unsafe {
+                while row < rows.end {
+                    let count = together(rows.end - row);
+                    let gates = &mut gates[row - rows.start..][..count];
+                    let step = Step { gate, matrix, tiles: &tiles, tile, row, is_gate: at == 0 };
+                    match count {
+                        1 => step.rows::<A, 1>(kernels.one, gates),
+                        4 => step.rows::<A, 4>(kernels.four, gates),
+                        _ => step.rows::<A, ROWS>(kernels.six, gates),
+                    }
+                    tiles.ahead = 0;
+                    row += count;
+                }
             }
         }
     }
 }
 
-/// Gives the number of rows.
-///
-/// # Safety
-/// As for [`quantised`].
-#[inline(always)]
-unsafe fn some_rows<A: Arch, F: Shape, const R: usize>(
-    work: &Work<'_>,
-    (tile, tiles): (usize, &Tiles<'_>),
+/// A gate's products with some rows, or what passes it.
+struct Step<'a> {
+    gate: &'a Gate<'a>,
+    matrix: &'a Matrix,
+    tiles: &'a Tiles<'a>,
+    tile: usize,
     row: usize,
-) -> usize {
-    let Work { matrix, input, to } = work;
-    let rows: [&[Block]; R] = std::array::from_fn(|at| input[row + at].blocks.as_slice());
-    assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
-    let mut products = [[[0.0; LANES]; R]; TILES];
-    // SAFETY: The caller's promise; the rows were just held against the matrix.
-    unsafe {
-        A::products::<F, R>(tiles, &rows, matrix.columns / F::FORM.group_len, &mut products);
-        A::put(to, (tile, row), products.as_flattened(), R);
+    is_gate: bool,
+}
+
+impl Step<'_> {
+    /// # Safety
+    /// As for [`gate`], and the kernel is of the matrix's form.
+    #[inline(always)]
+    unsafe fn rows<A: Arch, const R: usize>(&self, kernel: Kernel<R>, gates: &mut [[Lanes; TILES]]) {
+        let Gate { activation, input, to, .. } = self.gate;
+        // SAFETY: The caller's promise; a row has a block for each pair of tiles.
+        unsafe {
+            let products = products::<R>(self.matrix, kernel, self.tiles, &blocks_of(input, self.row));
+            for (at, gates) in gates.iter_mut().enumerate() {
+                for (gate, products) in gates.iter_mut().zip(&products) {
+                    let product = A::load(&products[at]);
+                    let result = match self.is_gate {
+                        true => product,
+                        false => gated::<A>(*activation, A::load(gate), product),
+                    };
+                    A::store(result, gate);
+                }
+                if !self.is_gate {
+                    let block = gates.as_flattened().first_chunk::<BLOCK_LEN>();
+                    let to = &mut *to[self.row + at].at(self.tile / TILES);
+                    A::quantise(block.expect("two tiles are a block"), to);
+                }
+            }
+        }
     }
-    R
 }

@@ -110,6 +110,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+
+    #[test]
+    fn a_gate_gives_the_same_integers_at_once(
+        kinds in prop::sample::select(vec![
+            [TensorType::Q4_1, TensorType::Q4_1], [TensorType::Q4_0, TensorType::Q8_0], [TensorType::Q6_K, TensorType::Q4_K],
+        ]),
+        blocks_of_rows in 1usize..6,
+        rows in 1usize..150,
+        seed in any::<u64>(),
+    ) {
+        let (mut noise, columns, len) = (Noise::new(seed), 256, blocks_of_rows * 32);
+        let mut pack = |kind: TensorType| {
+            let bytes = blocks(kind, len * columns / kind.block_len(), &mut noise);
+            Matrix::pack(&tensor(kind, &[columns, len], &bytes), &mut Pool::new(1).unwrap()).unwrap()
+        };
+        let [gate, other] = kinds.map(&mut pack);
+        prop_assert!(Kernels::gates([&gate, &other]));
+        let numbers: Vec<_> = (0..rows).map(|_| noise.floats(columns)).collect();
+        for (isa, threads) in Isa::available().zip([2, 1, 3]) {
+            let input: Vec<_> = numbers.iter().map(|row| input(isa, row)).collect();
+            let mut kernels = Kernels::new(threads, isa).unwrap();
+            let mut to = Floats::new(len);
+            to.resize(rows);
+            let steps = [(&gate, Mode::Set), (&other, Mode::Gate(Activation::Silu))];
+            kernels.multiply(&input, &mut [Product { steps: &steps, to: &mut to }], Following::NOTHING);
+            let mut at_once = vec![Input::new(len); rows];
+            kernels.gate(&input, (Activation::Silu, [&gate, &other]), &mut at_once, Following::NOTHING);
+            for (row, found) in at_once.iter().enumerate() {
+                prop_assert_eq!(&found.blocks, &self::input(isa, to.row(row)).blocks, "row {} on {}", row, isa.name());
+            }
+        }
+    }
+}
+
 #[test]
 fn products_are_set_added_gated_and_biased() {
     let pool = &mut Pool::new(1).unwrap();

@@ -305,38 +305,30 @@ impl Model {
         let activation = self.config.architecture.activation;
         let (gate, up) = ((&layer.gate, Mode::Set), (&layer.up, Mode::Gate(activation)));
         let changes = (stage.change(Part::Gate), stage.change(Part::Up));
+        let change = stage.change(Part::Down);
+        let wide = &mut inputs.inner[..*rows];
+        let keeps_floats = layer.down.takes_floats() || change.is_any();
+        let down = Following::InTurn(&[&layer.down]);
         if changes.0.is_any() || changes.1.is_any() {
             // What is changed before the gate must be whole before it is one.
-            kernels.multiply(
-                input,
-                &mut [Product { steps: &[gate], to: inner }],
-                Following::InTurn(&[&layer.up]),
-            );
+            kernels.multiply(input, &mut [Product { steps: &[gate], to: inner }], Following::InTurn(&[up.0]));
             changes.0.add(kernels, input, inner);
             gated.resize(*rows);
             changes.1.gated(kernels, input, (activation, inner), gated);
-            kernels.multiply(
-                input,
-                &mut [Product { steps: &[up], to: inner }],
-                Following::InTurn(&[&layer.down]),
-            );
+            kernels.multiply(input, &mut [Product { steps: &[up], to: inner }], down);
             changes.1.add_gated(kernels, gated, inner);
+            kernels.prepare(&|row| inner.row(row), Preparation::of(keeps_floats), wide);
+        } else if !keeps_floats && Kernels::gates([gate.0, up.0]) {
+            kernels.gate(input, (activation, [gate.0, up.0]), wide, down);
         } else {
-            kernels.multiply(
-                input,
-                &mut [Product { steps: &[gate, up], to: inner }],
-                Following::InTurn(&[&layer.down]),
-            );
+            kernels.multiply(input, &mut [Product { steps: &[gate, up], to: inner }], down);
+            kernels.prepare(&|row| inner.row(row), Preparation::of(keeps_floats), wide);
         }
-        let input = &mut inputs.inner[..*rows];
-        let change = stage.change(Part::Down);
-        let how = Preparation::of(layer.down.takes_floats() || change.is_any());
-        kernels.prepare(&|row| inner.row(row), how, input);
         let norm = layer.down_norm.as_deref();
         let opening = self.weights.opening(stage.number + 1);
         let following = Following::InTurn(&opening);
         let down = Addition { matrix: &layer.down, norm, change, following };
-        self.add(kernels, input, &down, (added, hidden));
+        self.add(kernels, wide, &down, (added, hidden));
     }
 
     /// Adds a product to the hidden state, by way of its norm if it has one.
