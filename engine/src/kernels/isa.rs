@@ -108,13 +108,13 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn multiply(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
+            pub(in crate::kernels) unsafe fn multiply(work: &Work<'_>, tiles: Range<usize>, rows: &Range<usize>) {
                 // SAFETY: The caller's promise.
                 unsafe { panel::multiply::<$arch>(work, tiles, rows) };
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn gate(gate: &Gate<'_>, tiles: Range<usize>, rows: Range<usize>) {
+            pub(in crate::kernels) unsafe fn gate(gate: &Gate<'_>, tiles: Range<usize>, rows: &Range<usize>) {
                 // SAFETY: The caller's promise.
                 unsafe { panel::gate::<$arch>(gate, tiles, rows) };
             }

@@ -5,10 +5,11 @@
 //! sum is ever taken across lanes. Quants below 16 are packed two to a byte. Nothing is rounded: a 4-bit tile with
 //! 16-bit scales has exactly the bytes of its blocks in the file.
 
+use std::ops::Range;
+
 use canon::Fault;
 use half::{bf16, f16};
 
-use super::ahead::Part;
 use super::lanes::LANES;
 use super::panel::TILES;
 use super::pool::Pool;
@@ -63,7 +64,7 @@ pub(super) struct Tile<'a> {
 }
 
 /// Neighbouring tiles of a quantised matrix.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Tiles<'a> {
     /// Tile after tile: scales, minimums and quants.
     pub(super) lines: &'a [Line],
@@ -71,8 +72,9 @@ pub(super) struct Tiles<'a> {
     pub(super) lines_per_tile: usize,
     /// Where the others of its parts begin.
     pub(super) sections: Sections,
-    /// How far from what is read, in bytes, lies what memory is asked for meanwhile; it may be any place.
-    pub(super) ahead: isize,
+    /// How far from what is read, in bytes, lies what memory is asked for meanwhile, while these groups are read; it may be
+    /// any place.
+    pub(super) ahead: (isize, Range<usize>),
     /// How many groups of columns there are.
     pub(super) groups: usize,
 }
@@ -174,13 +176,13 @@ impl Matrix {
     fn tiles_at(&self, form: Form, tile: usize, count: usize) -> Tiles<'_> {
         let (sections, lines_per_tile) = (Sections::of(form, self.columns), self.lines_per_tile);
         let lines = &self.lines[tile * lines_per_tile..][..count * lines_per_tile];
-        Tiles { lines, lines_per_tile, sections, ahead: 0, groups: self.columns / form.group_len }
+        Tiles { lines, lines_per_tile, sections, ahead: (0, 0..0), groups: self.columns / form.group_len }
     }
 
-    /// The tiles that are taken together, from one on, for a thread that goes through a part of them.
-    pub(super) fn pair(&self, tile: usize, part: Part) -> Tiles<'_> {
+    /// The tiles that are taken together, from one on.
+    pub(super) fn pair(&self, tile: usize) -> Tiles<'_> {
         let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
-        Tiles { ahead: part.distance(self, tile), ..self.tiles_at(form, tile, TILES) }
+        self.tiles_at(form, tile, TILES)
     }
 
     /// Where a tile begins, or would.

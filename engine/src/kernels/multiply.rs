@@ -160,7 +160,7 @@ impl Kernels {
                     let to = Destination::new(base, *shape, *step, share.part(number));
                     let work = Work { matrix: step.0, input, to: &to };
                     // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
-                    call!(isa, multiply(&work, tiles.clone(), share.rows.clone()));
+                    call!(isa, multiply(&work, tiles.clone(), share.rows));
                 }
             }
         });
@@ -195,7 +195,7 @@ impl Kernels {
             let parts = [share.part(0), share.part(1)];
             let gate = Gate { activation, input, matrices, parts, to: &blocks };
             // Tasks differ in rows or tiles, so each has its blocks to itself.
-            call!(isa, gate(&gate, share.tiles.clone(), share.rows.clone()));
+            call!(isa, gate(&gate, share.tiles.clone(), share.rows));
         });
     }
 

@@ -242,17 +242,18 @@ pub(super) struct Work<'a> {
 /// # Safety
 /// The CPU has the instruction set, and nobody else touches these tiles of these rows of `to`.
 #[inline(always)]
-pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, rows: Range<usize>) {
+pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, rows: &Range<usize>) {
     // SAFETY: The caller's promise.
     unsafe {
         match work.matrix.kind {
             Storage::Quants(form) => {
                 let kernels = kernels::<A>(form);
                 for tile in tiles.step_by(TILES) {
-                    quantised::<A>(work, &kernels, tile, rows.clone());
+                    let pair = Pair { matrix: work.matrix, kernels: &kernels, tile, part: work.to.part };
+                    pair.give::<A>(rows, &mut Writing { work, tile });
                 }
             }
-            Storage::Floats(width) => floats::multiply::<A>(work, width, &tiles, &rows),
+            Storage::Floats(width) => floats::multiply::<A>(work, width, &tiles, rows),
         }
         if work.to.streams {
             A::settle();
@@ -260,53 +261,71 @@ pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, row
     }
 }
 
-/// How many of `left` rows are taken together next.
-const fn together(left: usize) -> usize {
-    match left {
-        ..4 => 1,
-        // Eight are better taken as two fours than as six, and two that are alone.
-        4 | 5 | 8 | 9 => 4,
-        _ => ROWS,
-    }
+/// What is done with the products of two tiles.
+trait Taker {
+    /// Takes rows from one on.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set, nobody else touches what becomes of these tiles and rows, and the kernel is of the
+    /// tiles' form.
+    unsafe fn take<A: Arch, const R: usize>(&mut self, kernel: Kernel<R>, tiles: &Tiles<'_>, row: usize);
 }
 
-/// Products of two tiles.
-///
-/// # Safety
-/// As for [`multiply`].
-#[inline(always)]
-unsafe fn quantised<A: Arch>(work: &Work<'_>, kernels: &ByRows, tile: usize, rows: Range<usize>) {
-    let mut tiles = work.matrix.pair(tile, work.to.part);
-    let mut row = rows.start;
-    // SAFETY: The caller's promise.
-    unsafe {
+/// A pair of tiles of a matrix, for rows after rows.
+struct Pair<'a> {
+    matrix: &'a Matrix,
+    kernels: &'a ByRows,
+    tile: usize,
+    part: Part,
+}
+
+impl Pair<'_> {
+    /// Each of the calls asks for its share of the weights that follow, so that memory is asked evenly.
+    ///
+    /// # Safety
+    /// As for [`Taker::take`].
+    #[inline(always)]
+    unsafe fn give<A: Arch>(&self, rows: &Range<usize>, taker: &mut impl Taker) {
+        let mut tiles = self.matrix.pair(self.tile);
+        let distance = self.part.distance(self.matrix, self.tile);
+        let share = |row: usize| tiles.groups * (row - rows.start) / rows.len();
+        let mut row = rows.start;
         while row < rows.end {
-            let count = together(rows.end - row);
-            match count {
-                1 => some_rows::<A, 1>(work, kernels.one, (tile, &tiles), row),
-                4 => some_rows::<A, 4>(work, kernels.four, (tile, &tiles), row),
-                _ => some_rows::<A, ROWS>(work, kernels.six, (tile, &tiles), row),
+            let count = match rows.end - row {
+                ..4 => 1,
+                // Eight are better taken as two fours than as six, and two that are alone.
+                4 | 5 | 8 | 9 => 4,
+                _ => ROWS,
+            };
+            tiles.ahead = (distance, share(row)..share(row + count));
+            // SAFETY: The caller's promise.
+            unsafe {
+                match count {
+                    1 => taker.take::<A, 1>(self.kernels.one, &tiles, row),
+                    4 => taker.take::<A, 4>(self.kernels.four, &tiles, row),
+                    _ => taker.take::<A, ROWS>(self.kernels.six, &tiles, row),
+                }
             }
-            // What follows has been asked for.
-            tiles.ahead = 0;
             row += count;
         }
     }
 }
 
-/// # Safety
-/// As for [`quantised`], and the kernel is of the matrix's form.
-#[inline(always)]
-unsafe fn some_rows<A: Arch, const R: usize>(
-    Work { matrix, input, to }: &Work<'_>,
-    kernel: Kernel<R>,
-    (tile, tiles): (usize, &Tiles<'_>),
-    row: usize,
-) {
-    // SAFETY: The caller's promise.
-    unsafe {
-        let products = products::<R>(matrix, kernel, tiles, &blocks_of(input, row));
-        A::put(to, (tile, row), products.as_flattened(), R);
+/// Writes products of a matrix, from a tile on.
+struct Writing<'a> {
+    work: &'a Work<'a>,
+    tile: usize,
+}
+
+impl Taker for Writing<'_> {
+    #[inline(always)]
+    unsafe fn take<A: Arch, const R: usize>(&mut self, kernel: Kernel<R>, tiles: &Tiles<'_>, row: usize) {
+        let Work { matrix, input, to } = self.work;
+        // SAFETY: The caller's promise.
+        unsafe {
+            let products = products::<R>(matrix, kernel, tiles, &blocks_of(input, row));
+            A::put(to, (self.tile, row), products.as_flattened(), R);
+        }
     }
 }
 
@@ -348,7 +367,7 @@ pub(super) struct Gate<'a> {
 /// # Safety
 /// The CPU has the instruction set, and nobody else touches the blocks of these tiles in these rows.
 #[inline(always)]
-pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: Range<usize>) {
+pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: &Range<usize>) {
     let kernels = gate.matrices.map(|matrix| match matrix.kind {
         Storage::Quants(form) => kernels::<A>(form),
         Storage::Floats(_) => unreachable!("a gate that is not quantised"),
@@ -356,48 +375,35 @@ pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: R
     // Of each row two tiles' products with the gate.
     let mut gates = vec![[[0.0; LANES]; TILES]; rows.len()];
     for tile in tiles.step_by(TILES) {
-        for (at, kernels) in kernels.iter().enumerate() {
-            let matrix = gate.matrices[at];
-            let mut tiles = matrix.pair(tile, gate.parts[at]);
-            let mut row = rows.start;
-            // SAFETY: The caller's promise; the kernels are those of the forms.
-            unsafe {
-                while row < rows.end {
-                    let count = together(rows.end - row);
-                    let gates = &mut gates[row - rows.start..][..count];
-                    let step = Step { gate, matrix, tiles: &tiles, tile, row, is_gate: at == 0 };
-                    match count {
-                        1 => step.rows::<A, 1>(kernels.one, gates),
-                        4 => step.rows::<A, 4>(kernels.four, gates),
-                        _ => step.rows::<A, ROWS>(kernels.six, gates),
-                    }
-                    tiles.ahead = 0;
-                    row += count;
-                }
-            }
+        for (at, (matrix, kernels)) in gate.matrices.into_iter().zip(&kernels).enumerate() {
+            let pair = Pair { matrix, kernels, tile, part: gate.parts[at] };
+            let mut gating =
+                Gating { gate, matrix, tile, first: rows.start, gates: &mut gates, is_gate: at == 0 };
+            // SAFETY: The caller's promise; the kernels are those of the form.
+            unsafe { pair.give::<A>(rows, &mut gating) };
         }
     }
 }
 
-/// A gate's products with some rows, or what passes it.
-struct Step<'a> {
+/// Notes a gate's products, or lets those of the other matrix pass it.
+struct Gating<'a> {
     gate: &'a Gate<'a>,
     matrix: &'a Matrix,
-    tiles: &'a Tiles<'a>,
     tile: usize,
-    row: usize,
+    /// The first row, and what the gate makes of it and of those that follow.
+    first: usize,
+    gates: &'a mut [[Lanes; TILES]],
     is_gate: bool,
 }
 
-impl Step<'_> {
-    /// # Safety
-    /// As for [`gate`], and the kernel is of the matrix's form.
+impl Taker for Gating<'_> {
     #[inline(always)]
-    unsafe fn rows<A: Arch, const R: usize>(&self, kernel: Kernel<R>, gates: &mut [[Lanes; TILES]]) {
+    unsafe fn take<A: Arch, const R: usize>(&mut self, kernel: Kernel<R>, tiles: &Tiles<'_>, row: usize) {
         let Gate { activation, input, to, .. } = self.gate;
+        let gates = &mut self.gates[row - self.first..][..R];
         // SAFETY: The caller's promise; a row has a block for each pair of tiles.
         unsafe {
-            let products = products::<R>(self.matrix, kernel, self.tiles, &blocks_of(input, self.row));
+            let products = products::<R>(self.matrix, kernel, tiles, &blocks_of(input, row));
             for (at, gates) in gates.iter_mut().enumerate() {
                 for (gate, products) in gates.iter_mut().zip(&products) {
                     let product = A::load(&products[at]);
@@ -407,10 +413,9 @@ impl Step<'_> {
                     };
                     A::store(result, gate);
                 }
-                if !self.is_gate {
-                    let block = gates.as_flattened().first_chunk::<BLOCK_LEN>();
-                    let to = &mut *to[self.row + at].at(self.tile / TILES);
-                    A::quantise(block.expect("two tiles are a block"), to);
+                if let (false, Some(block)) = (self.is_gate, gates.as_flattened().first_chunk::<BLOCK_LEN>())
+                {
+                    A::quantise(block, &mut *to[row + at].at(self.tile / TILES));
                 }
             }
         }
