@@ -1,9 +1,13 @@
 """The program itself, beside its own server: what it counts, keys that come and go, the audit trail, a chat."""
 
 import json
+import math
 import os
+import pathlib
 import stat
+import struct
 import subprocess
+import tempfile
 import time
 
 import boto3
@@ -140,6 +144,49 @@ def a_model_that_was_unloaded_is_loaded_by_the_next_call():
     model = next(model for model in shelf["models"] if model["id"] == MODEL)
     equal(model["state"], "loaded")
     assert 0 < model["memoryBytes"] <= shelf["memoryBytes"] <= shelf["memoryBytesMax"], shelf
+
+
+def adapter(folder):
+    """A PEFT folder that changes the default model's first query matrix by waves."""
+    rank, width = 2, 576
+    header, data = {}, b""
+    for name, shape in (("A", [rank, width]), ("B", [width, rank])):
+        numbers = [math.sin(at * (1 + len(data))) for at in range(rank * width)]
+        end = len(data) + 4 * len(numbers)
+        module = "base_model.model.model.layers.0.self_attn.q_proj"
+        header[f"{module}.lora_{name}.weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), end]}
+        data += struct.pack(f"<{len(numbers)}f", *numbers)
+    text = json.dumps(header).encode()
+    (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 64, "target_modules": ["q_proj"], "bias": "none"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+
+
+@case
+def a_tuned_model_is_served_beside_its_base():
+    tuned = "acme.waves-v1:0"
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        adapter(folder)
+        words = [BINARY, "--data-dir", str(folder / "data"), "up", "--listen", "127.0.0.1:0", "--adapter", f"{tuned}={name}"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                url = server.stdout.readline().split()[1]
+                keys = (folder / "data" / "api-key").read_text().strip()
+                chat = OpenAI(base_url=f"{url}/v1", api_key=keys, max_retries=0)
+                served = [model.id for model in chat.models.list()]
+                assert {MODEL, tuned} <= set(served), served
+
+                def say(model):
+                    asked = [{"role": "user", "content": QUESTION}]
+                    answer = chat.chat.completions.create(model=model, messages=asked, temperature=0, max_tokens=20)
+                    return answer.choices[0].message.content
+
+                base = say(MODEL)
+                assert say(tuned) != base, base
+                equal(say(MODEL), base, "the base beside its tuned model")
+            finally:
+                server.terminate()
 
 
 @case

@@ -185,10 +185,20 @@ pub(crate) fn local_id(path: &Path) -> ModelId {
     ModelId::new(format!("local.{slug}-v1:0"))
 }
 
-/// A file's name without its extension; a folder's name whole, for it has none.
+/// A file's name without its extension and, where it is split, its part; a folder's name whole, for it has neither.
 fn stem(path: &Path) -> String {
     let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
-    name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+    name.map_or_else(|| "model".to_owned(), |name| without_part(&name.to_string_lossy()).to_owned())
+}
+
+/// `gguf-split` writes `model-00002-of-00005.gguf`.
+fn without_part(stem: &str) -> &str {
+    let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = stem.rsplit_once("-of-").and_then(|(start, all)| Some((start.rsplit_once('-')?, all)));
+    match parts {
+        Some(((whole, part), all)) if number(part) && number(all) => whole,
+        _ => stem,
+    }
 }
 
 #[cfg(test)]

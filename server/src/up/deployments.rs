@@ -79,7 +79,7 @@ impl Deployments {
 
     /// Reads the estate and the cache again, for what can be called from now on; after a failure everything is as
     /// before. What is loaded stays so.
-    pub(super) async fn reload(&mut self, old: &Catalog) -> Result<Catalog, Failure> {
+    pub(crate) async fn reload(&mut self, old: &Catalog) -> Result<Catalog, Failure> {
         let plan = self.plan().await?;
         self.adopt(plan);
         Ok(self.catalog(Some(old)))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway::Directory as _;
 use tempfile::TempDir;
 
 use crate::local::{ModelState, parse_size};
@@ -35,12 +36,16 @@ fn adapter(folder: &TempDir, id: &str, number: usize) -> String {
 /// A server that serves the small model and two of its adapters.
 async fn serve(folder: &TempDir) -> World {
     let adapters = [adapter(folder, TUNED[0], 0), adapter(folder, TUNED[1], 1)];
-    let deployments = Deployments::load(&tuned_options(folder, &adapters), &()).await.unwrap();
+    serve_as(&tuned_options(folder, &adapters)).await.0
+}
+
+async fn serve_as(options: &UpOptions) -> (World, Deployments) {
+    let deployments = Deployments::load(options, &()).await.unwrap();
     let loader = Arc::clone(&deployments.loader);
     tokio::spawn(Arc::clone(&loader).work());
     let world = World::with(Setup { loader: Some(loader), ..Setup::default() }).await;
     world.directory.set_catalog(deployments.catalog(None));
-    world
+    (world, deployments)
 }
 
 async fn converse(world: &World, model: &str, prompt: &str) -> String {
@@ -193,4 +198,42 @@ async fn an_adapter_that_went_bad_fails_its_own_calls_and_no_others() {
     assert!(status.state == ModelState::Failed && status.fault.is_some(), "{status:?}");
     assert_eq!(converse(&world, BASE, "The fox").await, said);
     assert_ne!(converse(&world, TUNED[1], "The fox").await, said);
+}
+
+#[tokio::test]
+async fn adapters_come_and_go_with_the_estate_and_their_base_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("estate.toml");
+    let declare = |id: &str, number: usize| {
+        let path = small_adapter(folder.path(), number, 1);
+        let (base, path) = (format!("base = '{BASE}'"), path.display());
+        std::fs::write(&file, format!("[[model]]\nid = '{id}'\n{base}\nadapter = '{path}'\n")).unwrap();
+    };
+    declare(TUNED[0], 0);
+    let options = UpOptions { estate: Some(file.clone()), ..tuned_options(&folder, &[]) };
+    let (world, mut deployments) = serve_as(&options).await;
+    let first = converse(&world, TUNED[0], "The fox").await;
+    let loaded = world.loader.status(&canon::ModelId::new(BASE)).unwrap();
+    let reload = async |deployments: &mut Deployments| {
+        let old = world.directory.current();
+        deployments.reload(&old.catalog).await.map(|catalog| world.directory.set_catalog(catalog))
+    };
+
+    declare(TUNED[1], 1);
+    reload(&mut deployments).await.unwrap();
+    assert_ne!(converse(&world, TUNED[1], "The fox").await, first);
+    let body = r#"{"messages":[{"role":"user","content":[{"text":"The fox"}]}]}"#;
+    let path = format!("/model/{}/converse", TUNED[0]);
+    assert_eq!(world.send(world.call("POST", &path).body(body)).await.status, 400, "it is gone");
+    let stays = world.loader.status(&canon::ModelId::new(BASE)).unwrap();
+    assert_eq!((stays.state, stays.load_ms), (ModelState::Loaded, loaded.load_ms));
+
+    // One that does not fit leaves everything as it was.
+    std::fs::write(&file, format!("[[model]]\nid = 'x'\nbase = 'none'\nadapter = '{BASE}'\n")).unwrap();
+    assert!(reload(&mut deployments).await.is_err());
+    std::fs::create_dir_all(folder.path().join("empty")).unwrap();
+    std::fs::write(&file, format!("[[model]]\nid = 'x'\nbase = '{BASE}'\nadapter = 'empty'\n")).unwrap();
+    let failure = reload(&mut deployments).await.unwrap_err();
+    assert!(failure.message.contains("adapter_config.json"), "{}", failure.message);
+    assert_ne!(converse(&world, TUNED[1], "The fox").await, first);
 }

@@ -67,12 +67,12 @@ impl Shelf {
         let closed = |place: &&mut Place| place.state == State::Draining && !place.leaving;
         self.places.values_mut().filter(closed).for_each(|place| place.state = State::Ready);
         if self.held_bytes() > self.bytes_max
-            && let Some(key) = self.idle(None).into_iter().next()
+            && let Some(key) = self.idle([None; 2]).into_iter().next()
         {
             return self.unload(key);
         }
         let mut wake = None::<u64>;
-        for key in self.idle(None) {
+        for key in self.idle([None; 2]) {
             let Some(place) = self.places.get(&key) else { continue };
             let Some(idle_ms) = place.idle_ms else { continue };
             let end = place.used_ms.saturating_add(idle_ms);
@@ -90,9 +90,9 @@ impl Shelf {
             && self.tuned(key).all(|(_, tuned)| tuned.state == State::Out || tuned.is_idle())
     }
 
-    /// What nobody uses and nobody pinned, by the time of last use; not the base of what is to come in.
-    fn idle(&self, base: Option<Key>) -> Vec<Key> {
-        let goes = |key: Key| Some(key) != base && self.is_idle(key) && !self.is_held(key);
+    /// What nobody uses and nobody pinned, by the time of last use; not the bases of what is to come in.
+    fn idle(&self, bases: [Option<Key>; 2]) -> Vec<Key> {
+        let goes = |key: Key| !bases.contains(&Some(key)) && self.is_idle(key) && !self.is_held(key);
         let idle = self.places.iter().filter(|(key, _)| goes(**key));
         let mut keys: Vec<_> = idle.map(|(key, place)| (place.used_ms, *key)).collect();
         keys.sort_unstable();
@@ -117,10 +117,10 @@ impl Shelf {
         (place.wants.least > self.bytes_max.saturating_sub(stays)).then_some(Refusal::Pinned)
     }
 
-    fn room(&self, key: Key, place: &Place) -> Room {
+    fn room(&self, key: Key, place: &Place, bases: [Option<Key>; 2]) -> Room {
         let held = self.held_bytes();
         let free = self.bytes_max.saturating_sub(held);
-        let idle = self.idle(place.base);
+        let idle = self.idle(bases);
         let idle_bytes: u64 = idle.iter().filter_map(|idle| Some(self.places.get(idle)?.bytes)).sum();
         let available = self.bytes_max.saturating_sub(held.saturating_sub(idle_bytes));
         let Wants { least, most } = place.wants;
@@ -141,45 +141,51 @@ impl Shelf {
             (place.state, place.asked) = (State::Ready, false);
             return Step::Open(first);
         }
-        let (base, place) = (place.base, place.clone());
-        let room = self.room(first, &place);
-        if room.available >= room.goal {
-            return self.take(first, &room, u64::MAX);
-        }
-        let victims = self.victims(base, room.least.saturating_sub(room.free));
-        if let Some(key) = self.bystander(&victims) {
-            if let Some(place) = self.places.get_mut(&key) {
-                (place.state, place.asked) = (State::Ready, false);
-            }
+        let (bases, place) = ([place.base, None], place.clone());
+        let room = self.room(first, &place, bases);
+        let comes = room.available >= room.goal;
+        let victims = if comes {
+            self.fewest_idle(bases, room.goal.saturating_sub(room.free))
+        } else {
+            self.victims(place.base, room.least.saturating_sub(room.free))
+        };
+        if let Some(key) = self.reopen(&victims) {
             return Step::Open(key);
+        }
+        if comes {
+            return self.take(first, &room, &victims, u64::MAX);
         }
         let coming: u64 = victims.iter().filter_map(|key| Some(self.places.get(key)?.bytes)).sum();
         let spare = room.free.saturating_add(coming).saturating_sub(room.least);
         for key in others {
-            let Some(place) = self.places.get(key).filter(|place| place.state == State::Out) else {
+            let Some(other) = self.places.get(key).filter(|other| other.state == State::Out) else {
                 continue;
             };
-            let (own, least) = (self.room(*key, place), place.wants.least);
+            let (bases, least) = ([place.base, other.base], other.wants.least);
+            let own = self.room(*key, other, bases);
             if least <= own.available.min(spare) {
-                return self.take(*key, &Room { goal: least, beside: 0, ..own }, spare);
+                let idle = self.fewest_idle(bases, least.saturating_sub(own.free));
+                return self.take(*key, &Room { goal: least, beside: 0, ..own }, &idle, spare);
             }
         }
         self.close(&victims, now_ms)
     }
 
-    /// Loads the model into what is free, at most so much; or first unloads what was used longest ago.
-    fn take(&mut self, key: Key, room: &Room, bytes_max: u64) -> Step {
-        let base = self.places.get(&key).and_then(|place| place.base);
+    /// Loads the model into what is free, at most so much; or first unloads the first of those that nobody uses.
+    fn take(&mut self, key: Key, room: &Room, idle: &[Key], bytes_max: u64) -> Step {
         if room.free < room.goal {
-            let idle = self.idle(base).into_iter();
-            let idle = idle.filter_map(|idle| Some((idle, self.places.get(&idle)?.bytes))).collect();
-            let first = fewest(idle, room.goal.saturating_sub(room.free)).first().copied();
-            return first.map_or(Step::Rest(None), |idle| self.unload(idle));
+            return idle.first().map_or(Step::Rest(None), |idle| self.unload(*idle));
         }
         let Some(place) = self.places.get_mut(&key) else { return Step::Rest(None) };
         place.state = State::Loading;
         place.bytes = room.free.saturating_sub(room.beside).min(place.wants.most).min(bytes_max);
         Step::Load(key, place.bytes)
+    }
+
+    /// Of what nobody uses, that which makes `bytes` free.
+    fn fewest_idle(&self, bases: [Option<Key>; 2], bytes: u64) -> Vec<Key> {
+        let idle = self.idle(bases).into_iter();
+        fewest(idle.filter_map(|key| Some((key, self.places.get(&key)?.bytes))).collect(), bytes)
     }
 
     /// Who must go so that `bytes` come free besides what is free now: what nobody uses first, then those that are closed
@@ -197,17 +203,25 @@ impl Shelf {
         fewest(all.into_iter().map(|(_, key, own)| (key, own)).collect(), bytes)
     }
 
-    /// One that is closed and in nobody's way any more, while calls wait for it or for what is tuned of it.
-    fn bystander(&self, victims: &[Key]) -> Option<Key> {
-        let is_closed = |place: &Place| place.state == State::Draining && !place.leaving;
-        let open = |base: Key| self.places.get(&base).is_some_and(|base| base.state == State::Ready);
-        let waited = |key: Key| {
-            self.family(key).iter().any(|key| self.place(*key).is_some_and(|place| place.waiting > 0))
-        };
-        let mut closed = self.places.iter().filter(|(_, place)| is_closed(place));
-        let found = closed
-            .find(|(key, place)| !victims.contains(key) && place.base.is_none_or(open) && waited(**key));
-        found.map(|(key, _)| *key)
+    /// Opens what is closed and in nobody's way any more; the first for which calls wait.
+    fn reopen(&mut self, victims: &[Key]) -> Option<Key> {
+        let closed = |place: &Place| place.state == State::Draining && !place.leaving;
+        let all = self.places.iter().filter(|(key, place)| closed(place) && !victims.contains(key));
+        let all: Vec<Key> = all.map(|(key, _)| *key).collect();
+        for key in all {
+            let base = self.places.get(&key).and_then(|place| place.base);
+            let is_open = |base: Key| self.places.get(&base).is_some_and(|base| base.state == State::Ready);
+            if !base.is_none_or(is_open) {
+                continue;
+            }
+            let Some(place) = self.places.get_mut(&key) else { continue };
+            place.state = State::Ready;
+            if place.is_wanted() {
+                place.asked = false;
+                return Some(key);
+            }
+        }
+        None
     }
 
     /// Closes models that are in use, each when its turn is over, and with it what is tuned of it.

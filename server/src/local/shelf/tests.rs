@@ -318,6 +318,20 @@ fn what_is_in_nobodys_way_takes_calls_while_another_waits_for_memory() {
 }
 
 #[test]
+fn what_was_closed_opens_again_once_another_can_go_instead() {
+    let (mut shelf, mut now) = (shelf(100, &[50, 50, 40]), 0);
+    call(&mut shelf, 1, &mut now);
+    call(&mut shelf, 2, &mut now);
+    now += TURN_MS_MIN;
+    assert_eq!(call(&mut shelf, 3, &mut now), [Step::Rest(None)]);
+    assert!(!shelf.arrive(1), "it is closed");
+    shelf.leave(2, now);
+    let done = settle(&mut shelf, &mut now);
+    assert_eq!(done, [Step::Open(1), Step::Unload(2), Step::Load(3, 40 * MB), Step::Rest(None)]);
+    assert_eq!(shelf.place(1).unwrap().users, 2);
+}
+
+#[test]
 fn what_fits_beside_the_one_whose_turn_it_is_need_not_wait_for_it() {
     let (mut shelf, mut now) = (shelf(100, &[70, 80, 20, 25]), 0);
     call(&mut shelf, 1, &mut now);

@@ -5,6 +5,8 @@ fn a_files_name_becomes_an_id_that_bedrock_would_allow() {
     let id = |path: &str| local_id(Path::new(path)).to_string();
     assert_eq!(id("/models/SmolLM2-135M-Instruct.Q4_1.gguf"), "local.smollm2-135m-instruct-q4-1-v1:0");
     assert_eq!(id("Llama 3 (8B).gguf"), "local.llama-3-8b-v1:0");
+    assert_eq!(id("llama-00002-of-00005.gguf"), "local.llama-v1:0");
+    assert_eq!(id("one-2-of-00005.gguf"), "local.one-2-of-00005-v1:0");
     assert_eq!(id("..gguf"), "local.model-v1:0");
     assert_eq!(id("模型.gguf"), "local.model-v1:0");
 }
