@@ -168,8 +168,9 @@ def a_tuned_model_is_served_beside_its_base():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         adapter(folder)
-        words = [BINARY, "--data-dir", str(folder / "data"), "up", "--listen", "127.0.0.1:0", "--adapter", f"{tuned}={name}"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        words = [BINARY, "--data-dir", str(folder / "data"), "up", "--listen", "127.0.0.1:0"]
+        words += ["--adapter", f"{tuned}={name}"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
             try:
                 url = server.stdout.readline().split()[1]
                 keys = (folder / "data" / "api-key").read_text().strip()
