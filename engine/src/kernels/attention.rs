@@ -11,6 +11,7 @@ mod bundle;
 mod page;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 use std::ops::Range;
 
@@ -20,9 +21,10 @@ use super::lanes::{LANES, normalise};
 use super::rotary::{Turn, rotate};
 use super::vector::Vector;
 use bundle::{Line, TOTAL, fold};
+use weights::SCORE_UNIT;
 
 pub(super) use bundle::{Bundle, Sight, clear, gathered_len};
-pub(super) use page::{Number, Sheet, over_page};
+pub(super) use page::{Next, Number, Sheet, over_page};
 
 /// The longest head.
 pub(crate) const HEAD_LEN_MAX: usize = 256;
@@ -96,8 +98,8 @@ pub(super) struct Block<'a> {
     pub(super) numbers: Range<usize>,
     /// What is still to be kept in the last of them.
     pub(super) last: Option<Pair<'a>>,
-    /// Where the keys of the block that comes after this one begin.
-    pub(super) next: *const u16,
+    /// What the block that comes after this one begins with.
+    pub(super) next: Option<Next<u16>>,
 }
 
 /// Room for a block's queries and what they gather, kept from block to block.
@@ -144,7 +146,7 @@ pub(super) unsafe fn take<A: Vector>(
         let to = room.bundles[room.count - 1].push(row.sight);
         // SAFETY: The caller's promise.
         unsafe { prepare::<A>(query, attention.query_norm, row.turn, to) };
-        to.iter_mut().for_each(|number| *number *= attention.scale);
+        to.iter_mut().for_each(|number| *number *= attention.scale * SCORE_UNIT);
     }
 }
 
@@ -156,8 +158,10 @@ pub(super) unsafe fn take<A: Vector>(
 pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, room: &mut Room, to: &mut [f32]) {
     let head_len = block.cache.geometry.head_len;
     let bundles = &mut room.bundles[..room.count];
+    let sight = bundles.iter().map(|bundle| bundle.sight).reduce(Sight::union).unwrap_or_default();
     // Where several bundles want the same page, it is widened once.
-    let lines = if bundles.len() > 1 { 2 * head_len * PAGE_TOKENS / LANES } else { 0 };
+    let widens = A::WIDENS && bundles.len() > 1;
+    let lines = if widens { 2 * head_len * PAGE_TOKENS / LANES } else { 0 };
     room.wide.resize(room.wide.len().max(lines), Line([0.0; LANES]));
     for number in block.numbers.clone() {
         if number + 1 == block.numbers.end
@@ -168,14 +172,13 @@ pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, room: &mut Room, to: &
         }
         // SAFETY: The caller's promise; there is room for both parts of a page, if there are several bundles.
         unsafe {
-            let sheet = sheet(block, number);
-            if let [bundle] = bundles {
-                over::<A, u16>(&sheet, bundle);
-            } else {
+            let sheet = sheet(block, number, sight);
+            let seeing = bundles.iter_mut().filter(|bundle| bundle.sees(number));
+            if widens {
                 let sheet = widen::<A>(&sheet, &mut room.wide[..lines]);
-                for bundle in bundles.iter_mut().filter(|bundle| bundle.sees(number)) {
-                    over::<A, f32>(&sheet, bundle);
-                }
+                seeing.for_each(|bundle| over::<A, f32>(&sheet, bundle));
+            } else {
+                seeing.for_each(|bundle| over::<A, u16>(&sheet, bundle));
             }
         }
         if (number + 1).is_multiple_of(SEGMENT_PAGES) || number + 1 == block.numbers.end {
@@ -206,18 +209,20 @@ unsafe fn prepare<A: Arch>(
     }
 }
 
-/// A page of the block's head.
+/// A page of the block's head; `sight` is what all queries see.
 ///
 /// # Safety
 /// Nobody else writes to it.
-unsafe fn sheet<'a>(block: &Block<'a>, number: usize) -> Sheet<'a, u16> {
+unsafe fn sheet<'a>(block: &Block<'a>, number: usize, sight: Sight) -> Sheet<'a, u16> {
     let (layer, head) = (block.attention.layer, block.head);
     // SAFETY: The caller's promise.
     let (keys, values) = unsafe { block.cache.pair(block.pages[number], layer, head) };
     let next = if number + 1 < block.numbers.end {
-        block.cache.head(block.pages[number + 1], layer, head)
+        let keys = block.cache.head(block.pages[number + 1], layer, head);
+        Next { keys, tokens: sight.within((number + 1) * PAGE_TOKENS) }
     } else {
-        block.next
+        // Where nothing follows, what is here already costs least.
+        block.next.clone().unwrap_or_else(|| Next { keys: keys.as_ptr(), tokens: 0..0 })
     };
     Sheet { start: number * PAGE_TOKENS, keys, values, next, softcap: block.attention.softcap }
 }
@@ -229,6 +234,7 @@ unsafe fn sheet<'a>(block: &Block<'a>, number: usize) -> Sheet<'a, u16> {
 #[inline(always)]
 unsafe fn widen<'a, A: Vector>(sheet: &Sheet<'_, u16>, to: &'a mut [Line]) -> Sheet<'a, f32> {
     let (keys, values) = to.split_at_mut(sheet.keys.len() / LANES);
+    fetch::<A, u16>(&sheet.next, sheet.keys.len() / PAGE_TOKENS);
     for (from, to) in [(sheet.keys, &mut *keys), (sheet.values, &mut *values)] {
         for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to) {
             // SAFETY: The caller's promise.
@@ -236,7 +242,26 @@ unsafe fn widen<'a, A: Vector>(sheet: &Sheet<'_, u16>, to: &'a mut [Line]) -> Sh
         }
     }
     let (keys, values) = (Line::floats(keys), Line::floats(values));
-    Sheet { start: sheet.start, keys, values, next: std::ptr::null(), softcap: sheet.softcap }
+    let next = Next { keys: keys.as_ptr(), tokens: 0..0 };
+    Sheet { start: sheet.start, keys, values, next, softcap: sheet.softcap }
+}
+
+/// Has a page brought to the CPU.
+fn fetch<A: Vector, T>(next: &Next<T>, head_len: usize) {
+    let bytes = |numbers: usize| numbers * size_of::<T>();
+    let rows = next.tokens.start * head_len..next.tokens.end * head_len;
+    let all = head_len * PAGE_TOKENS;
+    for part in [0..all, all + rows.start..all + rows.end] {
+        for at in (bytes(part.start)..bytes(part.end)).step_by(size_of::<Line>()) {
+            A::fetch(next.keys.cast::<u8>().wrapping_add(at));
+        }
+    }
+}
+
+/// Has floats brought to the CPU.
+#[inline(always)]
+pub(super) fn fetch_floats<A: Vector>(floats: &[f32]) {
+    floats.chunks(LANES).for_each(|line| A::fetch(line.as_ptr().cast()));
 }
 
 /// [`over_page`] by the size of the bundle.

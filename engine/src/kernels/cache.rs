@@ -37,17 +37,39 @@ impl Geometry {
     }
 }
 
-/// A line of the CPU's cache, so that no vector lies across two.
-#[repr(C, align(64))]
-struct Line(UnsafeCell<[u16; PAGE_TOKENS]>);
+/// A line of the CPU's cache, in bytes: heads begin with one, so that no vector lies across two.
+const LINE_BYTES: usize = 64;
 
-// SAFETY: Whoever writes to a line says why nobody else uses that place.
-unsafe impl Sync for Line {}
+/// A 16-bit float of a page.
+#[repr(transparent)]
+struct Number(UnsafeCell<u16>);
+
+// SAFETY: Whoever writes to a number says why nobody else uses that place.
+unsafe impl Sync for Number {}
+
+/// A page: its numbers, and before them what the allocator left to the next line of the CPU's cache.
+#[derive(Default)]
+struct Memory {
+    numbers: Box<[Number]>,
+    /// Where the page begins.
+    start: usize,
+}
+
+impl Memory {
+    /// Zeros. The system gives them when they are first touched, by the thread that does so.
+    fn new(len: usize) -> Self {
+        let numbers = Box::new_zeroed_slice(len + LINE_BYTES / size_of::<Number>());
+        // SAFETY: A number is sixteen bits, which may all be zero.
+        let numbers: Box<[Number]> = unsafe { numbers.assume_init() };
+        let start = numbers.as_ptr().align_offset(LINE_BYTES);
+        Self { numbers, start }
+    }
+}
 
 /// The pages.
 pub(crate) struct Cache {
     pub(super) geometry: Geometry,
-    pages: Vec<Box<[Line]>>,
+    pages: Vec<Memory>,
 }
 
 /// The number of a page.
@@ -94,31 +116,30 @@ impl Cache {
     pub(crate) fn provide(&mut self, page: Page) {
         let page = page as usize;
         if self.pages.len() <= page {
-            self.pages.resize_with(page + 1, Box::default);
+            self.pages.resize_with(page + 1, Memory::default);
         }
-        if self.pages[page].is_empty() {
-            let lines = self.geometry.page_len() / PAGE_TOKENS;
-            self.pages[page] = (0..lines).map(|_| Line(UnsafeCell::new([0; PAGE_TOKENS]))).collect();
+        if self.pages[page].numbers.is_empty() {
+            self.pages[page] = Memory::new(self.geometry.page_len());
         }
     }
 
     /// Gives the page's memory back.
     pub(crate) fn release(&mut self, page: Page) {
         if let Some(page) = self.pages.get_mut(page as usize) {
-            *page = Box::default();
+            *page = Memory::default();
         }
     }
 
     /// What the pages take now.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.iter().map(|page| size_of_val(&**page)).sum()
+        self.pages.iter().filter(|page| !page.numbers.is_empty()).count() * self.geometry.page_bytes()
     }
 
     /// Where the keys of a head begin, dimension by dimension. Its values follow, token by token.
     pub(super) fn head(&self, page: Page, layer: usize, head: usize) -> *mut u16 {
-        let len = self.geometry.part_len() * 2 / PAGE_TOKENS;
-        let lines = &self.pages[page as usize][(layer * self.geometry.heads + head) * len..][..len];
-        lines.as_ptr().cast_mut().cast()
+        let (len, page) = (self.geometry.part_len() * 2, &self.pages[page as usize]);
+        let start = page.start + (layer * self.geometry.heads + head) * len;
+        page.numbers[start..][..len].as_ptr().cast_mut().cast()
     }
 
     /// Keys of a head, dimension by dimension, and its values, token by token.
@@ -127,7 +148,7 @@ impl Cache {
     /// Nobody writes to this head of the page meanwhile.
     pub(super) unsafe fn pair(&self, page: Page, layer: usize, head: usize) -> (&[u16], &[u16]) {
         let len = self.geometry.part_len();
-        // SAFETY: A line is its numbers and nothing else, and a head has keys and values; nobody writes to them.
+        // SAFETY: A head has keys and values, side by side; nobody writes to them.
         let numbers = unsafe { std::slice::from_raw_parts(self.head(page, layer, head), 2 * len) };
         numbers.split_at(len)
     }

@@ -132,6 +132,11 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn fetch(floats: &[f32]) {
+                attention::fetch_floats::<$arch>(floats);
+            }
+
+            $(#[target_feature(enable = $features)])?
             pub(in crate::kernels) unsafe fn take(room: &mut Room, attention: &Attention<'_>, head_len: usize, row: &Row<'_>) {
                 // SAFETY: The caller's promise.
                 unsafe { attention::take::<$arch>(room, attention, head_len, row) };

@@ -2,11 +2,14 @@
 
 #![expect(unsafe_code, reason = "tasks write to one place, each its own rows and heads")]
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::attention::{Block, Pair, Room, Row, SEGMENT_PAGES, Sight, clear, gathered_len};
+use super::attention::{Block, Next, Pair, Room, Row, SEGMENT_PAGES, Sight, clear, gathered_len};
 use super::isa::call;
 use super::pool::{Pointer, TASKS_PER_THREAD};
 use super::rotary::Turn;
@@ -290,10 +293,14 @@ impl Work<'_> {
         let rows = &self.step.order[task.rows.clone()];
         room.begin(rows.len() * group);
         for row in rows {
-            let queries = &self.queries.row(*row)[task.head * group * head_len..][..group * head_len];
+            let queries = self.queries(task, *row);
             let sight = self.step.sight(self.attention, *row);
             let row = Row { queries, sight, turn: self.step.turn(self.attention, *row) };
             call!(self.isa, take(room, self.attention, head_len, &row));
+        }
+        if let Some(task) = next {
+            let rows = &self.step.order[task.rows.clone()];
+            rows.iter().for_each(|row| call!(self.isa, fetch(self.queries(task, *row))));
         }
         let block = self.block(task, next);
         let size = rows.len() * group * gathered_len(head_len);
@@ -322,16 +329,10 @@ impl Work<'_> {
     }
 
     fn block(&self, task: &Task, next: Option<&Task>) -> Block<'_> {
-        let pages = |task: &Task| self.step.pages[self.step.sequences[self.step.order[task.rows.start]]];
-        let first = |task: &Task| {
-            let page = pages(task)[task.pages.start];
-            self.cache.head(page, self.attention.layer, task.head).cast_const()
-        };
         let row = self.step.order[task.rows.start];
         let is_last = self.step.positions[row] / PAGE_TOKENS + 1 == task.pages.end;
         let last = self.pairs.filter(|_| self.step.alone[row] && is_last).map(|(keys, values)| {
-            let head_len = self.heads.2;
-            let head = task.head * head_len..(task.head + 1) * head_len;
+            let head = task.head * self.heads.2..(task.head + 1) * self.heads.2;
             let pair = (&keys.row(row)[head.clone()], &values.row(row)[head]);
             self.step.pair(self.attention, row, pair)
         });
@@ -339,11 +340,31 @@ impl Work<'_> {
             cache: self.cache,
             attention: self.attention,
             head: task.head,
-            pages: pages(task),
+            pages: self.pages(task),
             numbers: task.pages.clone(),
             last,
-            next: next.map_or(std::ptr::null(), first),
+            next: next.map(|task| self.first_page(task)),
         }
+    }
+
+    /// The pages of a task's sequence.
+    fn pages(&self, task: &Task) -> &[Page] {
+        self.step.pages[self.step.sequences[self.step.order[task.rows.start]]]
+    }
+
+    /// The page that a task begins with.
+    fn first_page(&self, task: &Task) -> Next<u16> {
+        let rows = &self.step.order[task.rows.clone()];
+        let sights = rows.iter().map(|row| self.step.sight(self.attention, *row));
+        let sight = sights.reduce(Sight::union).unwrap_or_default();
+        let keys = self.cache.head(self.pages(task)[task.pages.start], self.attention.layer, task.head);
+        Next { keys, tokens: sight.within(task.pages.start * PAGE_TOKENS) }
+    }
+
+    /// The queries of a row that share a task's head of keys.
+    fn queries(&self, task: &Task, row: usize) -> &[f32] {
+        let len = self.heads.1 * self.heads.2;
+        &self.queries.row(row)[task.head * len..][..len]
     }
 
     /// Writes the results of a task's rows and heads.

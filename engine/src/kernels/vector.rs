@@ -19,6 +19,8 @@ pub(super) trait Vector: Arch {
     const SUMS: usize;
     /// Queries that are taken together over a page.
     const QUERIES: usize;
+    /// Whether a page that several bundles see is widened to 32 bits once, rather than by each.
+    const WIDENS: bool;
 
     /// The bits that both have.
     ///

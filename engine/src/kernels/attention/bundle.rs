@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::HEAD_LEN_MAX;
+use super::weights::{LOWEST, power};
 use crate::kernels::cache::PAGE_TOKENS;
-use crate::kernels::lanes::{LANES, Lanes, exp, sum};
+use crate::kernels::lanes::{LANES, Lanes, sum};
 
 /// The most queries of a bundle.
 const QUERIES_MAX: usize = 12;
@@ -21,7 +22,7 @@ pub(crate) struct Sight {
 impl Sight {
     /// The tokens in sight of the page that begins at `start`; none are `32..32` or `0..0`.
     #[inline(always)]
-    pub(super) fn within(self, start: usize) -> Range<usize> {
+    pub(crate) fn within(self, start: usize) -> Range<usize> {
         let clip = |position: usize| position.saturating_sub(start).min(PAGE_TOKENS);
         clip(self.start)..clip(self.end)
     }
@@ -47,7 +48,6 @@ pub(super) struct Line(pub(super) Lanes);
 pub(super) const QUERY_STRIDE: usize = HEAD_LEN_MAX + LANES;
 
 /// Queries that are taken together.
-#[derive(Default)]
 pub(crate) struct Bundle {
     pub(super) head_len: usize,
     /// How many queries there is room for. Those beyond the real ones are zero and see nothing.
@@ -60,9 +60,9 @@ pub(crate) struct Bundle {
     /// What all of them see, and what is between.
     pub(super) sight: Sight,
     /// The highest score of each query.
-    pub(super) peaks: [f32; QUERIES_MAX],
+    pub(super) peaks: Line,
     /// The sums of its weights, in each lane.
-    pub(super) totals: [Lanes; QUERIES_MAX],
+    pub(super) totals: [Line; QUERIES_MAX],
     /// The sums of values by its weights, query by query.
     pub(super) sums: Vec<Line>,
 }
@@ -81,6 +81,22 @@ impl Line {
     }
 }
 
+impl Default for Bundle {
+    fn default() -> Self {
+        Self {
+            head_len: 0,
+            size: 0,
+            count: 0,
+            queries: Vec::new(),
+            sights: [Sight::default(); QUERIES_MAX],
+            sight: Sight { start: usize::MAX, end: 0 },
+            peaks: Line([LOWEST; LANES]),
+            totals: [Line([0.0; LANES]); QUERIES_MAX],
+            sums: Vec::new(),
+        }
+    }
+}
+
 impl Bundle {
     /// Begins anew, with room for `count` queries, at most as many as the instruction set takes together.
     pub(super) fn renew(&mut self, head_len: usize, count: usize) {
@@ -95,8 +111,8 @@ impl Bundle {
         self.sums.resize(size * head_len / LANES, Line([0.0; LANES]));
         self.sights = [Sight::default(); QUERIES_MAX];
         self.sight = Sight { start: usize::MAX, end: 0 };
-        self.peaks = [f32::NEG_INFINITY; QUERIES_MAX];
-        self.totals = [[0.0; LANES]; QUERIES_MAX];
+        self.peaks = Line([LOWEST; LANES]);
+        self.totals = [Line([0.0; LANES]); QUERIES_MAX];
     }
 
     /// Whether it has no room for another query.
@@ -125,11 +141,11 @@ impl Bundle {
         let (chunks, len) = (self.head_len / LANES, gathered_len(self.head_len));
         for (at, to) in to.chunks_exact_mut(len).enumerate().take(self.count) {
             let sums = &mut self.sums[at * chunks..][..chunks];
-            fold(to, (self.peaks[at], sum(&self.totals[at])), Line::floats(sums));
+            fold(to, (self.peaks.0[at], sum(&self.totals[at].0)), Line::floats(sums));
             sums.fill(Line([0.0; LANES]));
         }
-        self.peaks = [f32::NEG_INFINITY; QUERIES_MAX];
-        self.totals = [[0.0; LANES]; QUERIES_MAX];
+        self.peaks = Line([LOWEST; LANES]);
+        self.totals = [Line([0.0; LANES]); QUERIES_MAX];
     }
 }
 
@@ -144,26 +160,26 @@ pub(crate) const fn gathered_len(head_len: usize) -> usize {
 
 /// Makes it what queries have gathered that have seen nothing.
 pub(crate) fn clear(gathered: &mut [f32], head_len: usize) {
-    gathered.chunks_exact_mut(gathered_len(head_len)).for_each(|query| query[0] = f32::NEG_INFINITY);
+    gathered.chunks_exact_mut(gathered_len(head_len)).for_each(|query| query[0] = LOWEST);
 }
 
 /// Adds what a query has gathered of one segment, its highest score and its weights first, to what it has of those
 /// before.
 #[inline(always)]
 pub(crate) fn fold(to: &mut [f32], (peak, total): (f32, f32), sums: &[f32]) {
-    if peak == f32::NEG_INFINITY {
+    if peak == LOWEST {
         return;
     }
     let (head, to) = to.split_at_mut(LANES);
     let all = to.as_chunks_mut::<LANES>().0.iter_mut().zip(sums.as_chunks::<LANES>().0);
     let before = head[0];
-    if before == f32::NEG_INFINITY {
+    if before == LOWEST {
         (head[0], head[TOTAL]) = (peak, total);
         all.for_each(|(to, from)| *to = *from);
         return;
     }
     let high = before.max(peak);
-    let (shrink, factor) = (exp(before - high), exp(peak - high));
+    let (shrink, factor) = (power(before - high), power(peak - high));
     for (to, from) in all {
         for (to, from) in to.iter_mut().zip(from) {
             *to = from.mul_add(factor, *to * shrink);

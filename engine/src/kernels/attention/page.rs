@@ -8,10 +8,11 @@
 
 use std::ops::Range;
 
-use super::bundle::QUERY_STRIDE;
+use super::bundle::{Line, QUERY_STRIDE};
+use super::weights::{Weights, weigh};
 use super::{Bundle, PARTS};
 use crate::kernels::cache::PAGE_TOKENS;
-use crate::kernels::lanes::{LANES, Lanes, bend, exp, exponential};
+use crate::kernels::lanes::LANES;
 use crate::kernels::vector::Vector;
 
 /// A page's keys and values of one head.
@@ -22,9 +23,18 @@ pub(crate) struct Sheet<'a, T> {
     pub(super) keys: &'a [T],
     /// Values, token by token.
     pub(super) values: &'a [T],
-    /// Where the page that follows has its keys, and then its values: they are fetched in time.
-    pub(super) next: *const T,
+    /// The page that follows: it is fetched in time.
+    pub(super) next: Next<T>,
     pub(super) softcap: Option<f32>,
+}
+
+/// A page that will be wanted.
+#[derive(Clone)]
+pub(crate) struct Next<T> {
+    /// Where its keys are, and then its values.
+    pub(crate) keys: *const T,
+    /// The tokens in sight.
+    pub(crate) tokens: Range<usize>,
 }
 
 /// How numbers are kept.
@@ -73,22 +83,18 @@ pub(crate) unsafe fn over_page<A: Vector, T: Number, const N: usize>(
             && sheet.values.len() == sheet.keys.len(),
         "a bundle or a page of another size"
     );
-    let mut weights = [[[0.0; LANES]; PARTS]; N];
-    let mut shrinks = [1.0; N];
+    let mut weights: Weights<N> = [[Line([0.0; LANES]); PARTS]; N];
     // SAFETY: The caller's promise; sizes were just checked, and a bundle's own fit its size.
     unsafe {
-        if A::SUMS / N >= PARTS {
-            scores::<A, T, N, PARTS>(sheet, bundle, &mut weights);
+        let tokens = bundle.sight.within(sheet.start);
+        // What nobody sees has no score: it is hidden anyhow.
+        let parts = tokens.start / LANES..tokens.end.div_ceil(LANES);
+        if A::SUMS / N >= PARTS && parts.len() == PARTS {
+            scores::<A, T, N, PARTS>(sheet, bundle, parts, &mut weights);
         } else {
-            scores::<A, T, N, 1>(sheet, bundle, &mut weights);
+            scores::<A, T, N, 1>(sheet, bundle, parts, &mut weights);
         }
-        let (mut first, mut end) = (PAGE_TOKENS, 0);
-        for query in 0..N {
-            let seen = bundle.sights[query].within(sheet.start);
-            (first, end) = (first.min(seen.start), end.max(seen.end));
-            weigh::<A>(sheet.softcap, &seen, (bundle, query), (&mut weights[query], &mut shrinks[query]));
-        }
-        let tokens = first..end;
+        let shrinks = weigh::<A, N>((sheet.start, sheet.softcap), bundle, &mut weights);
         let mut chunk = 0;
         let chunks = head_len / LANES;
         while A::SUMS / N >= 4 && chunk + 4 <= chunks {
@@ -106,7 +112,7 @@ pub(crate) unsafe fn over_page<A: Vector, T: Number, const N: usize>(
     }
 }
 
-/// The products of each query with the keys, `P` parts of the page at a time.
+/// The products of each query with the keys of some parts of the page, `P` at a time.
 ///
 /// # Safety
 /// The CPU has the instruction set; there are keys of a page, and queries as long.
@@ -114,15 +120,16 @@ pub(crate) unsafe fn over_page<A: Vector, T: Number, const N: usize>(
 unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
     sheet: &Sheet<'_, T>,
     bundle: &Bundle,
-    to: &mut [[Lanes; PARTS]; N],
+    parts: Range<usize>,
+    to: &mut Weights<N>,
 ) {
     // SAFETY: The caller's promise: dimensions are below the length of a head, parts within the page.
     unsafe {
-        for first in (0..PARTS).step_by(P) {
+        for first in parts.step_by(P) {
             let mut sums = [[A::splat(0.0); P]; N];
             let mut key = sheet.keys.as_ptr().add(first * LANES);
             let mut query = bundle.queries.as_ptr().cast::<f32>();
-            let mut next = sheet.next.wrapping_add(first * LANES);
+            let mut next = sheet.next.keys.wrapping_add(first * LANES);
             for _ in 0..bundle.head_len {
                 let mut numbers = [A::splat(0.0); P];
                 for part in 0..P {
@@ -143,102 +150,10 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
             }
             for at in 0..N {
                 for part in 0..P {
-                    A::store(sums[at][part], &mut to[at][first + part]);
+                    A::store(sums[at][part], &mut to[at][first + part].0);
                 }
             }
         }
-    }
-}
-
-/// As many zeros or ones, in bits, as a page has tokens: from the right place on, they hide what is out of sight.
-static BITS: [u32; 3 * PAGE_TOKENS] = {
-    let mut bits = [0; 3 * PAGE_TOKENS];
-    let mut at = PAGE_TOKENS;
-    while at < 2 * PAGE_TOKENS {
-        bits[at] = u32::MAX;
-        at += 1;
-    }
-    bits
-};
-/// The same, for scores: they keep what they are, or become the least that there is.
-static DEPTHS: [f32; 3 * PAGE_TOKENS] = {
-    let mut depths = [f32::NEG_INFINITY; 3 * PAGE_TOKENS];
-    let mut at = PAGE_TOKENS;
-    while at < 2 * PAGE_TOKENS {
-        depths[at] = 0.0;
-        at += 1;
-    }
-    depths
-};
-
-/// Hides the lanes of a part that are not among `seen`, and lowers them by `DEPTHS` where that is asked for.
-///
-/// # Safety
-/// The CPU has the instruction set; `part` and `seen` are within a page.
-#[inline(always)]
-unsafe fn hide<A: Vector>(numbers: A::Floats, part: usize, seen: &Range<usize>, lower: bool) -> A::Floats {
-    let mut numbers = numbers;
-    for from in [PAGE_TOKENS - seen.start, 2 * PAGE_TOKENS - seen.end] {
-        // SAFETY: At most 2 pages' tokens are before it, and a part follows.
-        unsafe {
-            let at = from + part * LANES;
-            numbers = A::and(numbers, A::load(&*BITS.as_ptr().add(at).cast()));
-            if lower {
-                numbers = A::add(numbers, A::load(&*DEPTHS.as_ptr().add(at).cast()));
-            }
-        }
-    }
-    numbers
-}
-
-/// Turns a query's scores into weights relative to its highest score so far, and says by what earlier ones shrink.
-///
-/// # Safety
-/// The CPU has the instruction set; `seen` is within a page.
-#[inline(always)]
-unsafe fn weigh<A: Vector>(
-    softcap: Option<f32>,
-    seen: &Range<usize>,
-    (bundle, query): (&mut Bundle, usize),
-    (scores, shrink): (&mut [Lanes; PARTS], &mut f32),
-) {
-    let whole = *seen == (0..PAGE_TOKENS);
-    // SAFETY: The caller's promise.
-    unsafe {
-        let mut parts = [A::splat(0.0); PARTS];
-        for part in 0..PARTS {
-            parts[part] = A::load(&scores[part]);
-            if let Some(cap) = softcap {
-                parts[part] = bend::<A>(parts[part], cap);
-            }
-            if !whole {
-                parts[part] = hide::<A>(parts[part], part, seen, true);
-            }
-        }
-        let mut high = parts[0];
-        for part in 1..PARTS {
-            high = A::max(high, parts[part]);
-        }
-        let peak = &mut bundle.peaks[query];
-        if A::any_above(high, A::splat(*peak)) {
-            let high = A::largest(high);
-            *shrink = exp(*peak - high);
-            *peak = high;
-        }
-        let peak = A::splat(*peak);
-        for part in 0..PARTS {
-            parts[part] = exponential::<A>(A::sub(parts[part], peak));
-            if !whole {
-                parts[part] = hide::<A>(parts[part], part, seen, false);
-            }
-            A::store(parts[part], &mut scores[part]);
-        }
-        let mut sum = parts[0];
-        for part in 1..PARTS {
-            sum = A::add(sum, parts[part]);
-        }
-        let total = &mut bundle.totals[query];
-        A::store(A::mul_add(A::load(total), A::splat(*shrink), sum), total);
     }
 }
 
@@ -249,7 +164,7 @@ unsafe fn weigh<A: Vector>(
 #[inline(always)]
 unsafe fn values<A: Vector, T: Number, const N: usize, const C: usize>(
     sheet: &Sheet<'_, T>,
-    (weights, shrinks, tokens): (&[[Lanes; PARTS]; N], &[f32; N], &Range<usize>),
+    (weights, shrinks, tokens): (&Weights<N>, &Line, &Range<usize>),
     bundle: &mut Bundle,
     chunk: usize,
 ) {
@@ -261,11 +176,13 @@ unsafe fn values<A: Vector, T: Number, const N: usize, const C: usize>(
         for at in 0..N {
             for part in 0..C {
                 let sum = A::load(&*all.add(at * head_len + part * LANES).cast());
-                sums[at][part] = A::mul(sum, A::splat(shrinks[at]));
+                sums[at][part] = A::mul(sum, A::splat(shrinks.0[at]));
             }
         }
         let mut value = sheet.values.as_ptr().add(tokens.start * head_len + chunk * LANES);
-        let mut next = sheet.next.wrapping_add(sheet.keys.len() + chunk * LANES);
+        let Next { keys: next, tokens: wanted } = &sheet.next;
+        let mut next = next.wrapping_add(sheet.keys.len() + wanted.start * head_len + chunk * LANES);
+        let mut wanted = wanted.len();
         let mut weight = weights.as_ptr().cast::<f32>().add(tokens.start);
         for _ in tokens.clone() {
             let mut numbers = [A::splat(0.0); C];
@@ -278,11 +195,12 @@ unsafe fn values<A: Vector, T: Number, const N: usize, const C: usize>(
                     sums[at][part] = A::mul_add(numbers[part], weight, sums[at][part]);
                 }
             }
-            if T::FAR {
+            if T::FAR && wanted > 0 {
                 for line in 0..C.div_ceil(2) {
                     A::fetch(next.wrapping_add(line * 2 * LANES).cast());
                 }
                 next = next.wrapping_add(head_len);
+                wanted -= 1;
             }
             value = value.add(head_len);
             weight = weight.add(1);

@@ -9,6 +9,7 @@ use crate::kernels::avx2::{Avx2, Pair};
 impl Vector for Avx2 {
     const SUMS: usize = 6;
     const QUERIES: usize = 6;
+    const WIDENS: bool = true;
 
     #[inline(always)]
     unsafe fn and(a: Pair, b: Pair) -> Pair {

@@ -7,6 +7,7 @@ use crate::kernels::avx512::Avx512;
 impl Vector for Avx512 {
     const SUMS: usize = 24;
     const QUERIES: usize = 12;
+    const WIDENS: bool = false;
 
     #[inline(always)]
     unsafe fn and(a: __m512, b: __m512) -> __m512 {

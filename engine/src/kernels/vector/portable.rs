@@ -7,6 +7,7 @@ impl Vector for Portable {
     // As on 64-bit ARM, where sixteen floats take four of thirty-two registers.
     const SUMS: usize = 6;
     const QUERIES: usize = 6;
+    const WIDENS: bool = true;
 
     #[inline(always)]
     unsafe fn and(a: Lanes, b: Lanes) -> Lanes {
