@@ -10,6 +10,7 @@ use crate::kernels::neon::{Four, Neon, Unit};
 impl<U: Unit> Vector for Neon<U> {
     const SUMS: usize = 6;
     const QUERIES: usize = 6;
+    const WIDENS: bool = true;
 
     #[inline(always)]
     unsafe fn and(a: Four, b: Four) -> Four {
