@@ -44,17 +44,6 @@ pub(super) unsafe fn exponential<A: Arch>(x: A::Floats) -> A::Floats {
     }
 }
 
-/// [`exponential`] of one number.
-#[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
-    let x = x.clamp(EXP_INPUT_MIN, EXP_INPUT_MAX);
-    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDER);
-    let whole = shifted - ROUNDER;
-    let rest = whole.mul_add(LN_2[1], whole.mul_add(LN_2[0], x));
-    let sum = EXP_SERIES[1..].iter().fold(EXP_SERIES[0], |sum, factor| rest.mul_add(sum, *factor));
-    sum * power_of_two(shifted)
-}
-
 /// 2 to the power of what [`ROUNDER`] left in the low bits.
 #[inline(always)]
 pub(super) const fn power_of_two(shifted: f32) -> f32 {

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::isa::call;
-use super::lanes::exp;
+use super::lanes::{LANES, exponential};
 use super::pool::Pool;
+use super::portable::Portable;
 use super::rows::{Block, Floats, Input};
 use super::{Activation, Following, Isa, Kernels, Matrix, Mode, Place, Places, Product};
 use crate::gguf::{Tensor, TensorType};
@@ -217,6 +218,12 @@ fn a_tensor_that_holds_no_numbers_is_refused() {
         let packed = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(1).unwrap());
         assert_eq!(packed.err().unwrap().message(), "tensor weight: holds infinities or no numbers");
     }
+}
+
+#[expect(unsafe_code, reason = "a function of every instruction set")]
+fn exp(x: f32) -> f32 {
+    // SAFETY: Every CPU has this instruction set.
+    unsafe { exponential::<Portable>([x; LANES])[0] }
 }
 
 #[test]
