@@ -22,6 +22,7 @@ pub(super) const LOWEST: f32 = f32::MIN;
 const POWER_MIN: f32 = -126.0;
 /// 2^x for |x| <= 1/2, the highest power first: fitted for the smallest relative error, which is below 1e-7, with 1 for
 /// x = 0.
+#[expect(clippy::approx_constant, reason = "fitted: it is not the logarithm of two")]
 const SERIES: [f32; 6] = [0.001_326_472_7, 0.009_671_513, 0.055_507_336, 0.240_222_42, 0.693_147, 1.0];
 
 /// Weights of a page's tokens for each query.
@@ -116,7 +117,7 @@ pub(super) unsafe fn weigh<A: Vector, const N: usize>(
         for query in 0..N {
             let high = highest::<A>(
                 softcap,
-                (!whole[query]).then(|| bundle.sights[query].within(start)),
+                (!whole[query]).then(|| bundle.sights[query].within(start)).as_ref(),
                 &mut scores[query],
             );
             if A::any_above(high, A::splat(before.0[query])) {
@@ -153,7 +154,7 @@ pub(super) unsafe fn weigh<A: Vector, const N: usize>(
 #[inline(always)]
 unsafe fn highest<A: Vector>(
     softcap: Option<f32>,
-    seen: Option<Range<usize>>,
+    seen: Option<&Range<usize>>,
     scores: &mut [Line; PARTS],
 ) -> A::Floats {
     // SAFETY: The caller's promise.
@@ -167,7 +168,7 @@ unsafe fn highest<A: Vector>(
                 if let Some(cap) = softcap {
                     parts[part] = bend::<A>(parts[part], cap * SCORE_UNIT);
                 }
-                if let Some(seen) = &seen {
+                if let Some(seen) = seen {
                     parts[part] = hide::<A>(parts[part], part, seen, true);
                 }
                 A::store(parts[part], &mut scores[part].0);
