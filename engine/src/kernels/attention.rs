@@ -222,7 +222,7 @@ unsafe fn sheet<'a>(block: &Block<'a>, number: usize, sight: Sight) -> Sheet<'a,
         Next { keys, tokens: sight.within((number + 1) * PAGE_TOKENS) }
     } else {
         // Where nothing follows, what is here already costs least.
-        block.next.clone().unwrap_or_else(|| Next { keys: keys.as_ptr(), tokens: 0..0 })
+        block.next.clone().unwrap_or(Next { keys: keys.as_ptr(), tokens: 0..0 })
     };
     Sheet { start: number * PAGE_TOKENS, keys, values, next, softcap: block.attention.softcap }
 }
