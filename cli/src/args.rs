@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use server::AdapterOption;
 use server::admin::Since;
 use server::local::parse_size;
+use server::{AdapterOption, KvType};
 
 use crate::time::{parse_since, parse_span};
 
@@ -118,6 +119,9 @@ pub(crate) struct Up {
     /// What models in memory may take together, such as 6GiB [default: three quarters of the memory]
     #[arg(long, env = "OUTCROP_MODEL_MEMORY_MAX", hide_env_values = true, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) model_memory_max: Option<u64>,
+    /// How models keep the keys and values of past tokens: int8 takes about half the memory, and answers differ a little
+    #[arg(long, env = "OUTCROP_MODEL_KV", hide_env_values = true, default_value = "f16", value_name = "TYPE", value_parser = PossibleValuesParser::new(["f16", "int8"]).try_map(|name| name.parse::<KvType>()))]
+    pub(crate) model_kv: KvType,
     /// Unload a model that nobody has called for so long [default: keep it until its memory is wanted]
     #[arg(long, env = "OUTCROP_MODEL_IDLE_S", hide_env_values = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) model_idle_s: Option<u64>,

@@ -26,6 +26,7 @@ pub(crate) async fn run(data_dir: PathBuf, up: Up) -> Result<(), Failure> {
         estate: up.estate,
         model_dir: up.cache.model_dir,
         model_memory_max: up.model_memory_max.unwrap_or_else(models_bytes_max),
+        model_kv: up.model_kv,
         model_idle: up.model_idle_s.map(Duration::from_secs),
         model_wait: Duration::from_secs(up.model_wait_s),
         grace: Duration::from_secs(up.grace_s),

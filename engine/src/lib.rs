@@ -24,7 +24,7 @@ pub mod tokenizer;
 pub use adapter::Adapter;
 pub use backend::{AdapterFacts, AdapterOutline, Engine, Tuned, Words};
 pub use encoder::{Encoder, EncoderFacts, EncoderOptions, EncoderOutline};
-pub use kernels::{give_memory_back, return_large_buffers};
+pub use kernels::{KvType, give_memory_back, return_large_buffers};
 pub use outline::Outline;
 pub use scheduler::{Facts, Options};
 

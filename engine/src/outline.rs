@@ -43,7 +43,7 @@ impl Outline {
         let config = Config::read(gguf)?;
         let weights: u64 = gguf.tensors().map(|tensor| packed_bytes(&tensor)).sum();
         let room = 1 << 30;
-        let tokens = Kv::new(config.geometry(), room).tokens_max().max(1);
+        let tokens = Kv::new(config.geometry(options.kv), room).tokens_max().max(1);
         let vocabulary = config.vocabulary as u64;
         Ok(Self {
             capabilities: capabilities(options),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use canon::{Capabilities, ModelId, Secret};
+use engine::KvType;
 use providers::Deadlines;
 use providers::openai::{self, Counter, Dialect};
 use sha2::{Digest as _, Sha256};
@@ -81,6 +82,8 @@ pub struct Model {
     pub context_tokens_max: Option<usize>,
     /// Memory for its keys and values.
     pub kv_bytes_max: Option<u64>,
+    /// How they are kept, where it differs from other models.
+    pub kv: Option<KvType>,
     /// It is unloaded when nobody has called it for so long.
     pub idle: Option<Duration>,
 }

@@ -20,5 +20,6 @@ mod testing;
 pub mod tls;
 mod up;
 
+pub use engine::KvType;
 pub use failure::Failure;
 pub use up::{AdapterOption, CALLS_MAX, Ready, UpOptions, up};

@@ -225,6 +225,7 @@ pub(crate) fn options(folder: &Path) -> UpOptions {
         estate: None,
         model_dir: None,
         model_memory_max: 1 << 30,
+        model_kv: engine::KvType::F16,
         model_idle: None,
         model_wait: Duration::from_secs(1),
         grace: Duration::ZERO,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::KvType;
 use gateway::{Clock as _, Gateway};
 use store::{DataDir, Store};
 
@@ -51,6 +52,8 @@ pub struct UpOptions {
     pub model_dir: Option<PathBuf>,
     /// What models in memory may take together, in bytes.
     pub model_memory_max: u64,
+    /// How keys and values are kept, of models of which the estate says nothing else.
+    pub model_kv: KvType,
     /// A model that nobody has called for so long is unloaded; `None` keeps it until its memory is wanted.
     pub model_idle: Option<Duration>,
     /// How long a call waits for its model to be loaded.

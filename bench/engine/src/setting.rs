@@ -2,6 +2,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::KvType;
 use engine::gguf::Gguf;
 use engine::limits::Gauge;
 use engine::measure::Demand;
@@ -18,6 +19,9 @@ pub(crate) struct Setting {
     /// Threads that compute, of every contender [default: one a CPU].
     #[arg(long)]
     threads: Option<usize>,
+    /// How Outcrop keeps keys and values: f16 or int8.
+    #[arg(long, default_value = "f16")]
+    kv: KvType,
 }
 
 impl Setting {
@@ -31,7 +35,7 @@ impl Setting {
 
     pub(crate) fn options(&self) -> Options {
         // What is guessed ahead would be counted as speed of the kernels, and no contender guesses.
-        Options { threads: self.threads(), speculate_tokens_max: 0, ..Options::default() }
+        Options { threads: self.threads(), speculate_tokens_max: 0, kv: self.kv, ..Options::default() }
     }
 
     /// Without guessing ahead: answers to words by chance repeat themselves more than others do, which would flatter.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::adapter::Adapter;
 use crate::gguf::Gguf;
-use crate::kernels::{Isa, Kernels};
+use crate::kernels::{Isa, Kernels, KvType};
 use crate::kv::{Held, Kv};
 use crate::model::{Batch, Model, Row, Scratch};
 use crate::safetensors::sample::Sample;
@@ -78,7 +78,7 @@ impl Bench {
     pub(crate) fn new(gguf: &Gguf) -> Self {
         let mut kernels = Kernels::new(2, Isa::best()).unwrap();
         let model = Model::load(gguf, &mut kernels).unwrap();
-        let kv = Kv::new(model.config.geometry(), 64 << 20);
+        let kv = Kv::new(model.config.geometry(KvType::F16), 64 << 20);
         let scratch = Scratch::new(&model.config);
         Self { model, kernels, kv, scratch }
     }

@@ -16,11 +16,12 @@ mod weights;
 use std::ops::Range;
 
 use super::arch::Arch;
-use super::cache::{Cache, PAGE_TOKENS, Page, Place};
-use super::lanes::{LANES, normalise};
+use super::cache::{Cache, Kept, KvType, PAGE_TOKENS, Page, Place};
+use super::lanes::{LANES, ROUNDER, normalise};
 use super::rotary::{Turn, rotate};
 use super::vector::Vector;
 use bundle::{Line, TOTAL, fold};
+use page::{fetch_scales, scales};
 use weights::SCORE_UNIT;
 
 pub(super) use bundle::{Bundle, Sight, clear, gathered_len};
@@ -30,6 +31,8 @@ pub(super) use page::{Next, Number, Sheet, over_page};
 pub(crate) const HEAD_LEN_MAX: usize = 256;
 /// The largest 16-bit float.
 const HALF_MAX: f32 = 65504.0;
+/// The largest 8-bit integer that is kept; its negative is the smallest.
+const QUANT_MAX: f32 = 127.0;
 /// Registers of scores of a page.
 const PARTS: usize = PAGE_TOKENS / LANES;
 /// How many pages a segment has: 256 tokens.
@@ -99,7 +102,7 @@ pub(super) struct Block<'a> {
     /// What is still to be kept in the last of them.
     pub(super) last: Option<Pair<'a>>,
     /// What the block that comes after this one begins with.
-    pub(super) next: Option<Next<u16>>,
+    pub(super) next: Option<Next<u8>>,
 }
 
 /// Room for a block's queries and what they gather, kept from block to block.
@@ -156,6 +159,19 @@ pub(super) unsafe fn take<A: Vector>(
 /// The CPU has the instruction set, and nobody else writes to these pages' head.
 #[inline(always)]
 pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, room: &mut Room, to: &mut [f32]) {
+    // SAFETY: The caller's promise.
+    unsafe {
+        match block.cache.geometry.kv {
+            KvType::F16 => attend_to::<A, u16>(block, room, to),
+            KvType::Int8 => attend_to::<A, i8>(block, room, to),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`attend`].
+#[inline(always)]
+unsafe fn attend_to<A: Vector, T: Number>(block: &Block<'_>, room: &mut Room, to: &mut [f32]) {
     let head_len = block.cache.geometry.head_len;
     let bundles = &mut room.bundles[..room.count];
     let sight = bundles.iter().map(|bundle| bundle.sight).reduce(Sight::union).unwrap_or_default();
@@ -172,13 +188,13 @@ pub(super) unsafe fn attend<A: Vector>(block: &Block<'_>, room: &mut Room, to: &
         }
         // SAFETY: The caller's promise; there is room for both parts of a page, if there are several bundles.
         unsafe {
-            let sheet = sheet(block, number, sight);
+            let sheet = sheet::<T>(block, number, sight);
             let seeing = bundles.iter_mut().filter(|bundle| bundle.sees(number));
             if widens {
-                let sheet = widen::<A>(&sheet, &mut room.wide[..lines]);
+                let sheet = widen::<A, T>(&sheet, &mut room.wide[..lines]);
                 seeing.for_each(|bundle| over::<A, f32>(&sheet, bundle));
             } else {
-                seeing.for_each(|bundle| over::<A, u16>(&sheet, bundle));
+                seeing.for_each(|bundle| over::<A, T>(&sheet, bundle));
             }
         }
         if (number + 1).is_multiple_of(SEGMENT_PAGES) || number + 1 == block.numbers.end {
@@ -213,18 +229,19 @@ unsafe fn prepare<A: Arch>(
 ///
 /// # Safety
 /// Nobody else writes to it.
-unsafe fn sheet<'a>(block: &Block<'a>, number: usize, sight: Sight) -> Sheet<'a, u16> {
+#[inline(always)]
+unsafe fn sheet<'a, T: Number>(block: &Block<'a>, number: usize, sight: Sight) -> Sheet<'a, T> {
     let (layer, head) = (block.attention.layer, block.head);
-    // SAFETY: The caller's promise.
-    let (keys, values) = unsafe { block.cache.pair(block.pages[number], layer, head) };
+    // SAFETY: The caller's promise; numbers are of a type that any bits are.
+    let Kept { keys, values, scales } = unsafe { block.cache.kept(block.pages[number], layer, head) };
     let next = if number + 1 < block.numbers.end {
-        let keys = block.cache.head(block.pages[number + 1], layer, head);
+        let keys = block.cache.keys(block.pages[number + 1], layer, head).cast_const().cast();
         Next { keys, tokens: sight.within((number + 1) * PAGE_TOKENS) }
     } else {
         // Where nothing follows, what is here already costs least.
-        block.next.clone().unwrap_or(Next { keys: keys.as_ptr(), tokens: 0..0 })
+        block.next.clone().map_or(Next { keys: keys.as_ptr(), tokens: 0..0 }, Next::cast)
     };
-    Sheet { start: number * PAGE_TOKENS, keys, values, next, softcap: block.attention.softcap }
+    Sheet { start: number * PAGE_TOKENS, keys, values, scales, next, softcap: block.attention.softcap }
 }
 
 /// A page in 32 bits.
@@ -232,22 +249,36 @@ unsafe fn sheet<'a>(block: &Block<'a>, number: usize, sight: Sight) -> Sheet<'a,
 /// # Safety
 /// The CPU has the instruction set.
 #[inline(always)]
-unsafe fn widen<'a, A: Vector>(sheet: &Sheet<'_, u16>, to: &'a mut [Line]) -> Sheet<'a, f32> {
+unsafe fn widen<'a, A: Vector, T: Number>(sheet: &Sheet<'_, T>, to: &'a mut [Line]) -> Sheet<'a, f32> {
     let (keys, values) = to.split_at_mut(sheet.keys.len() / LANES);
-    fetch::<A, u16>(&sheet.next, sheet.keys.len() / PAGE_TOKENS);
-    for (from, to) in [(sheet.keys, &mut *keys), (sheet.values, &mut *values)] {
-        for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to) {
-            // SAFETY: The caller's promise.
-            unsafe { A::store(A::load_half(from), &mut to.0) };
+    let head_len = sheet.keys.len() / PAGE_TOKENS;
+    fetch::<A, T>(&sheet.next, head_len);
+    // SAFETY: The caller's promise; sixteen numbers are loaded at a time.
+    unsafe {
+        let by = scales::<A>(sheet.scales.map(|[keys, _]| keys));
+        for (from, to) in sheet.keys.chunks_exact(PAGE_TOKENS).zip(keys.as_chunks_mut::<PARTS>().0) {
+            for part in 0..PARTS {
+                A::store(T::load::<A>(from[part * LANES..].as_ptr(), by[part]), &mut to[part].0);
+            }
+        }
+        let mut by_token = [Line([1.0; LANES]); PARTS];
+        let by = scales::<A>(sheet.scales.map(|[_, values]| values));
+        by_token.iter_mut().zip(by).for_each(|(to, from)| A::store(from, &mut to.0));
+        let tokens = sheet.values.chunks_exact(head_len).zip(values.chunks_exact_mut(head_len / LANES));
+        for ((from, to), by) in tokens.zip(Line::floats(&by_token)) {
+            for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to) {
+                A::store(T::load::<A>(from.as_ptr(), A::splat(*by)), &mut to.0);
+            }
         }
     }
     let (keys, values) = (Line::floats(keys), Line::floats(values));
     let next = Next { keys: keys.as_ptr(), tokens: 0..0 };
-    Sheet { start: sheet.start, keys, values, next, softcap: sheet.softcap }
+    Sheet { start: sheet.start, keys, values, scales: None, next, softcap: sheet.softcap }
 }
 
 /// Has a page brought to the CPU.
-fn fetch<A: Vector, T>(next: &Next<T>, head_len: usize) {
+fn fetch<A: Vector, T: Number>(next: &Next<T>, head_len: usize) {
+    fetch_scales::<A, T>(next);
     let bytes = |numbers: usize| numbers * size_of::<T>();
     let rows = next.tokens.start * head_len..next.tokens.end * head_len;
     let all = head_len * PAGE_TOKENS;
@@ -315,14 +346,53 @@ pub(super) unsafe fn remember<A: Arch>(
     pair: &Pair<'_>,
 ) {
     let head_len = cache.geometry.head_len;
-    let mut turned = [0.0; HEAD_LEN_MAX];
-    let (mut key, mut value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
+    let (mut turned, at) = ([0.0; HEAD_LEN_MAX], (attention.layer, head));
     // SAFETY: The caller's promise.
     unsafe {
         prepare::<A>(pair.key, attention.key_norm, pair.turn, &mut turned[..head_len]);
-        narrow::<A>(&turned[..head_len], &mut key);
-        narrow::<A>(pair.value, &mut value);
-        cache.put(pair.place, (attention.layer, head), (&key[..head_len], &value[..head_len]));
+        let turned = &turned[..head_len];
+        match cache.geometry.kv {
+            KvType::F16 => {
+                let (mut key, mut value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
+                narrow::<A>(turned, &mut key);
+                narrow::<A>(pair.value, &mut value);
+                cache.put(pair.place, at, (&key[..head_len], &value[..head_len]), [0; 2]);
+            }
+            KvType::Int8 => {
+                let (mut key, mut value) = ([0; HEAD_LEN_MAX], [0; HEAD_LEN_MAX]);
+                let scales = [quantise::<A>(turned, &mut key), quantise::<A>(pair.value, &mut value)];
+                cache.put(pair.place, at, (&key[..head_len], &value[..head_len]), scales);
+            }
+        }
+    }
+}
+
+/// Rounds a head to 8-bit integers, and gives the scale that makes them what they were, a 16-bit float. As in [`narrow`],
+/// no integer and no scale is beyond what it holds, whatever the numbers are.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+unsafe fn quantise<A: Arch>(from: &[f32], to: &mut [i8; HEAD_LEN_MAX]) -> u16 {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let mut peaks = A::splat(0.0);
+        for from in from.as_chunks::<LANES>().0 {
+            let x = A::load(from);
+            peaks = A::max(A::max(x, A::sub(A::splat(0.0), x)), peaks);
+        }
+        let (mut scales, mut wide) = ([0; LANES], [0.0; LANES]);
+        A::store_half(A::splat((A::largest(peaks) / QUANT_MAX).min(HALF_MAX)), &mut scales);
+        A::store(A::load_half(&scales), &mut wide);
+        let inverse = A::splat(if wide[0] > 0.0 { 1.0 / wide[0] } else { 0.0 });
+        for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to.as_chunks_mut::<LANES>().0) {
+            // The scale was rounded, so that a number may come to a little more than the largest.
+            let x = A::max(A::mul(A::load(from), inverse), A::splat(-QUANT_MAX));
+            A::store(A::add(A::min(x, A::splat(QUANT_MAX)), A::splat(ROUNDER)), &mut wide);
+            // The low byte of the sum is the nearest integer, ties to even, in two's complement.
+            to.iter_mut().zip(wide).for_each(|(to, x)| *to = (x.to_bits() as u8).cast_signed());
+        }
+        scales[0]
     }
 }
 

@@ -41,6 +41,7 @@ use pool::Pool;
 
 pub(crate) use adapter::{Delta, DeltaShape};
 pub(crate) use attention::{Attention, HEAD_LEN_MAX};
+pub use cache::KvType;
 pub(crate) use cache::{Cache, Geometry, PAGE_TOKENS, Page, Place, Places};
 pub use heap::{give_memory_back, return_large_buffers};
 pub(crate) use isa::Isa;

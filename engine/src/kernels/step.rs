@@ -353,11 +353,11 @@ impl Work<'_> {
     }
 
     /// The page that a task begins with.
-    fn first_page(&self, task: &Task) -> Next<u16> {
+    fn first_page(&self, task: &Task) -> Next<u8> {
         let rows = &self.step.order[task.rows.clone()];
         let sights = rows.iter().map(|row| self.step.sight(self.attention, *row));
         let sight = sights.reduce(Sight::union).unwrap_or_default();
-        let keys = self.cache.head(self.pages(task)[task.pages.start], self.attention.layer, task.head);
+        let keys = self.cache.keys(self.pages(task)[task.pages.start], self.attention.layer, task.head);
         Next { keys, tokens: sight.within(task.pages.start * PAGE_TOKENS) }
     }
 

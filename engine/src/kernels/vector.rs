@@ -12,6 +12,7 @@ mod portable;
 
 use super::arch::Arch;
 use super::attention::{Bundle, Number, Sheet};
+use super::lanes::LANES;
 
 /// An instruction set that attention is computed with.
 pub(super) trait Vector: Arch {
@@ -21,6 +22,12 @@ pub(super) trait Vector: Arch {
     const QUERIES: usize;
     /// Whether a page that several bundles see is widened to 32 bits once, rather than by each.
     const WIDENS: bool;
+
+    /// From 8-bit integers, exactly.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn load_bytes(from: &[i8; LANES]) -> Self::Floats;
 
     /// The bits that both have.
     ///

@@ -3,9 +3,10 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::kernels::KvType;
 
 /// 32 bytes a token, so that a page takes a kibibyte.
-const GEOMETRY: Geometry = Geometry { layers: 1, heads: 1, head_len: 16 };
+const GEOMETRY: Geometry = Geometry { layers: 1, heads: 1, head_len: 16, kv: KvType::F16 };
 
 fn kv(pages: usize) -> Kv {
     Kv::new(GEOMETRY, pages * GEOMETRY.page_bytes())

@@ -5,7 +5,7 @@ use super::keys::Keys;
 use super::rope::Rope;
 use crate::gguf::Gguf;
 use crate::hub::HALVES;
-use crate::kernels::{Geometry, HEAD_LEN_MAX, Turning};
+use crate::kernels::{Geometry, HEAD_LEN_MAX, KvType, Turning};
 
 const EPSILON: &str = "attention.layer_norm_rms_epsilon";
 
@@ -103,8 +103,8 @@ impl Config {
     }
 
     /// What is kept for each token.
-    pub(crate) const fn geometry(&self) -> Geometry {
-        Geometry { layers: self.layers, heads: self.kv_heads, head_len: self.head_len }
+    pub(crate) const fn geometry(&self, kv: KvType) -> Geometry {
+        Geometry { layers: self.layers, heads: self.kv_heads, head_len: self.head_len, kv }
     }
 
     /// What a token's embedding is multiplied by.

@@ -8,7 +8,7 @@ use super::plain::Plain;
 use super::{Batch, Model, Row, Scratch};
 use crate::gguf::sample::{Sample, Value};
 use crate::gguf::{Gguf, TensorType};
-use crate::kernels::{Isa, Kernels};
+use crate::kernels::{Isa, Kernels, KvType};
 use crate::kv::{Held, Kv};
 use crate::sample_model::{VOCABULARY, WIDTH, tiny};
 
@@ -24,7 +24,7 @@ impl Bench {
     fn new(gguf: &Gguf) -> Self {
         let mut kernels = Kernels::new(2, Isa::best()).unwrap();
         let model = Model::load(gguf, &mut kernels).unwrap();
-        let kv = Kv::new(model.config.geometry(), 256 << 20);
+        let kv = Kv::new(model.config.geometry(KvType::F16), 256 << 20);
         let scratch = Scratch::new(&model.config);
         Self { model, kernels, kv, scratch }
     }

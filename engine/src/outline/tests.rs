@@ -1,5 +1,6 @@
 use super::*;
 use crate::gguf::TensorType;
+use crate::kernels::KvType;
 use crate::sample_model::{CONTEXT_TOKENS, tiny};
 
 fn outline(kinds: &[TensorType], options: &Options) -> Outline {
@@ -32,6 +33,9 @@ fn the_context_is_the_models_or_what_is_allowed() {
     assert_eq!(outline(&[TensorType::Q4_0], &allowed).context_tokens, 100);
     // Two layers, two heads of 64, keys and values, in 16 bits.
     assert_eq!(made.kv_token_bytes, 2 * 2 * 64 * 2 * 2);
+    // The same in 8 bits, and a scale of 16 for each key and value.
+    let small = outline(&[TensorType::Q4_0], &Options { kv: KvType::Int8, ..Options::default() });
+    assert_eq!(small.kv_token_bytes, 2 * 2 * (64 + 2) * 2);
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl Scheduler {
         let isa = Isa::best();
         let mut kernels = Kernels::new(options.threads.max(1), isa)?;
         let model = Model::load(gguf, &mut kernels)?;
-        let kv = Kv::new(model.config.geometry(), options.kv_bytes_max).sharing(options.prefix_cache);
+        let kv =
+            Kv::new(model.config.geometry(options.kv), options.kv_bytes_max).sharing(options.prefix_cache);
         let facts = Facts {
             context_tokens: model.config.context_tokens.min(options.context_tokens_max).min(kv.tokens_max()),
             vocabulary: model.config.vocabulary,

@@ -1,5 +1,7 @@
 use std::num::NonZero;
 
+use crate::kernels::KvType;
+
 /// Keys and values of 46,000 tokens of SmolLM2-135M, or of 8,000 tokens of Llama 3 8B.
 const KV_BYTES_MAX: usize = 1 << 30;
 /// More than any burst that is answered in time.
@@ -18,6 +20,8 @@ pub struct Options {
     pub threads: usize,
     /// Memory for keys and values, in bytes; taken as it is needed.
     pub kv_bytes_max: usize,
+    /// How keys and values are kept.
+    pub kv: KvType,
     /// How many sequences may wait.
     pub queue_max: usize,
     /// The longest that prompt and answer may be together, in tokens, where the model allows more.
@@ -37,6 +41,7 @@ impl Default for Options {
         Self {
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
             kv_bytes_max: KV_BYTES_MAX,
+            kv: KvType::F16,
             queue_max: QUEUE_MAX,
             context_tokens_max: usize::MAX,
             step_tokens_max: STEP_TOKENS_MAX,

@@ -68,6 +68,7 @@ pub(super) struct RawModel {
     pub(super) pin: bool,
     pub(super) context_tokens_max: Option<u64>,
     pub(super) kv_mib_max: Option<u64>,
+    pub(super) kv: Option<Spanned<String>>,
     pub(super) idle_s: Option<u64>,
 }
 
@@ -184,9 +185,10 @@ fn model(mut table: Table<'_, '_>) -> Result<RawModel, EstateFault> {
     let pin = table.truth("pin")?.unwrap_or(false);
     let context_tokens_max = table.number("context_tokens_max", 1..=COUNT_MAX)?;
     let kv_mib_max = table.number("kv_mib_max", 1..=KV_MIB_MAX)?;
+    let kv = table.text("kv")?;
     let idle_s = table.number("idle_s", 1..=WAIT_MS_MAX / 1000)?;
     table.end()?;
-    Ok(RawModel { id, path, base, adapter, name, pin, context_tokens_max, kv_mib_max, idle_s })
+    Ok(RawModel { id, path, base, adapter, name, pin, context_tokens_max, kv_mib_max, kv, idle_s })
 }
 
 fn secret(mut table: Table<'_, '_>) -> Result<RawSecret, EstateFault> {

@@ -63,6 +63,15 @@ fn model(sheet: &Sheet<'_>, raw: RawModel) -> Result<Model, EstateFault> {
     let base = base(sheet, &raw)?;
     let (key, named) = if base.is_some() { ("model.adapter", raw.adapter) } else { ("model.path", raw.path) };
     let path = named.map(|path| there(sheet, key, &path)).transpose()?;
+    let kv = raw.kv.map(|kv| {
+        let wrong = |_| {
+            let complaint =
+                Complaint::new(format!("there is no kind {:?}", kv.get_ref()), "Write \"f16\" or \"int8\".");
+            sheet.fault(kv.span(), "model.kv", complaint)
+        };
+        kv.get_ref().parse().map_err(wrong)
+    });
+    let kv = kv.transpose()?;
     if path.is_none() && models::find(raw.id.get_ref()).is_none_or(|known| known.id != raw.id.get_ref()) {
         let message = "is no model that Outcrop knows how to get, and no path says where it is";
         let remedy =
@@ -77,6 +86,7 @@ fn model(sheet: &Sheet<'_>, raw: RawModel) -> Result<Model, EstateFault> {
         pinned: raw.pin,
         context_tokens_max: raw.context_tokens_max.and_then(|tokens| tokens.try_into().ok()),
         kv_bytes_max: raw.kv_mib_max.map(|mib| mib << 20),
+        kv,
         idle: raw.idle_s.map(Duration::from_secs),
     })
 }
@@ -107,8 +117,8 @@ fn base(sheet: &Sheet<'_>, raw: &RawModel) -> Result<Option<ModelId>, EstateFaul
         let remedy = "Remove the path; that of the base is the base's [[model]]'s to say.";
         return fault(path, "model.path", "stands beside an adapter", remedy);
     }
-    if raw.context_tokens_max.is_some() || raw.kv_mib_max.is_some() {
-        let remedy = "Say context_tokens_max and kv_mib_max in the base's [[model]], whose context and memory it shares.";
+    if raw.context_tokens_max.is_some() || raw.kv_mib_max.is_some() || raw.kv.is_some() {
+        let remedy = "Say context_tokens_max, kv_mib_max and kv in the base's [[model]], whose context and memory it shares.";
         return fault(adapter, "model.adapter", "has no context and no keys and values of its own", remedy);
     }
     Ok(Some(ModelId::new(base.get_ref().as_str())))

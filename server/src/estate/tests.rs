@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use engine::KvType;
 use providers::openai::{Counter, Dialect};
 
 use super::{DEPLOYMENTS_MAX, ESTATE_BYTES_MAX, Estate, EstateFault};
@@ -89,6 +90,7 @@ fn the_example_says_everything_and_is_right() {
     assert_eq!((known.id.as_str(), &known.path, known.pinned), (crate::models::DEFAULT.id, &None, true));
     assert!(file.path.as_ref().unwrap().ends_with("tiny.gguf") && !file.pinned);
     assert_eq!((file.context_tokens_max, file.kv_bytes_max), (Some(4096), Some(256 << 20)));
+    assert_eq!((known.kv, file.kv), (None, Some(KvType::Int8)));
     assert_eq!((file.idle, file.name.as_deref()), (Some(Duration::from_secs(900)), Some("Tiny")));
     assert_eq!((&tuned.base, &file.base), (&Some(file.id.clone()), &None));
     assert!(tuned.path.as_ref().unwrap().ends_with("support.gguf"));
@@ -121,7 +123,7 @@ fn each_key_has_its_line_in_the_reference() {
         let known = remedy.strip_prefix("Known here: ").and_then(|list| list.strip_suffix('.'));
         keys.extend(known.unwrap_or_else(|| panic!("{name}: {remedy}")).split(", ").map(str::to_owned));
     }
-    assert_eq!(keys.len(), 51);
+    assert_eq!(keys.len(), 52);
     for key in keys {
         let spellings = [format!("`{key}`"), format!("`[[{key}]]`"), format!("{{ {key} = ")];
         assert!(spellings.iter().any(|spelling| reference.contains(spelling)), "{key}");

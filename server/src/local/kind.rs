@@ -98,6 +98,7 @@ impl Files {
         Options {
             threads: self.threads.unwrap_or(usual.threads),
             context_tokens_max: spec.context_tokens_max.unwrap_or(usual.context_tokens_max),
+            kv: spec.kv,
             ..usual
         }
     }

@@ -346,7 +346,9 @@ impl Models {
 
 /// Whether what one was loaded by serves the other as well.
 fn loads_alike(one: &Spec, other: &Spec) -> bool {
-    let what = |spec: &Spec| (spec.id.clone(), spec.path.clone(), spec.context_tokens_max, spec.kv_bytes_max);
+    let what = |spec: &Spec| {
+        (spec.id.clone(), spec.path.clone(), spec.context_tokens_max, spec.kv_bytes_max, spec.kv)
+    };
     what(one) == what(other)
 }
 

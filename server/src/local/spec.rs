@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use canon::ModelId;
+use engine::KvType;
 
 /// A model of this process, as it was declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) struct Spec {
     pub(crate) context_tokens_max: Option<usize>,
     /// Memory for its keys and values; `None` takes what suits the model and the memory.
     pub(crate) kv_bytes_max: Option<u64>,
+    /// How they are kept.
+    pub(crate) kv: KvType,
     /// It is unloaded when nobody has called it for so long; `None` keeps it until its memory is wanted.
     pub(crate) idle: Option<Duration>,
 }

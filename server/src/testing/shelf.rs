@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use canon::{Backend, Capabilities, Fault, Modality, ModelId};
+use engine::KvType;
 
 use super::{PROMPT_TOKENS, Scripted};
 use crate::local::{Count, Kinds, Opened, Outlined, Spec, Tell, Tunes};
@@ -88,6 +89,7 @@ pub(crate) fn sized(name: &str, mb: u64) -> Spec {
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,
+        kv: KvType::F16,
         idle: None,
     }
 }

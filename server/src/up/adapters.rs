@@ -87,6 +87,7 @@ fn of(base: &Spec, id: ModelId, path: PathBuf) -> Spec {
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,
+        kv: base.kv,
         idle: None,
         id,
     }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use canon::ModelId;
+use engine::KvType;
 
 use super::{UpOptions, adapters, failed};
 use crate::Failure;
@@ -96,7 +97,7 @@ fn of_estate(options: &UpOptions, cache: &Cache, model: &estate::Model) -> Resul
             return Err(Failure::usage(message).with_help(format!("outcrop pull {}", model.id)));
         }
     };
-    spec.idle = options.model_idle;
+    spec = with(options, spec);
     refine(&mut spec, model);
     Ok(spec)
 }
@@ -106,6 +107,7 @@ fn refine(spec: &mut Spec, model: &estate::Model) {
     spec.pinned = model.pinned;
     spec.context_tokens_max = model.context_tokens_max;
     spec.kv_bytes_max = model.kv_bytes_max;
+    spec.kv = model.kv.unwrap_or(spec.kv);
     spec.idle = model.idle.or(spec.idle);
     if let Some(name) = &model.name {
         spec.name.clone_from(name);
@@ -139,7 +141,7 @@ fn cached(options: &UpOptions, cache: &Cache) -> Vec<Spec> {
 }
 
 fn with(options: &UpOptions, spec: Spec) -> Spec {
-    Spec { idle: options.model_idle, ..spec }
+    Spec { idle: options.model_idle, kv: options.model_kv, ..spec }
 }
 
 fn known(cache: &Cache, model: &KnownModel) -> Spec {
@@ -152,6 +154,7 @@ fn known(cache: &Cache, model: &KnownModel) -> Spec {
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,
+        kv: KvType::F16,
         idle: None,
     }
 }
@@ -166,6 +169,7 @@ fn named(path: &Path) -> Spec {
         pinned: false,
         context_tokens_max: None,
         kv_bytes_max: None,
+        kv: KvType::F16,
         idle: None,
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::bundle::{Line, QUERY_STRIDE};
 use super::weights::{Weights, weigh};
 use super::{Bundle, PARTS};
-use crate::kernels::cache::PAGE_TOKENS;
+use crate::kernels::cache::{PAGE_TOKENS, Scales};
 use crate::kernels::lanes::LANES;
 use crate::kernels::vector::Vector;
 
@@ -23,6 +23,8 @@ pub(crate) struct Sheet<'a, T> {
     pub(super) keys: &'a [T],
     /// Values, token by token.
     pub(super) values: &'a [T],
+    /// What each token's key, and its value, is multiplied by, where they are integers.
+    pub(super) scales: Option<[&'a Scales; 2]>,
     /// The page that follows: it is fetched in time.
     pub(super) next: Next<T>,
     pub(super) softcap: Option<f32>,
@@ -37,21 +39,33 @@ pub(crate) struct Next<T> {
     pub(crate) tokens: Range<usize>,
 }
 
+impl<T> Next<T> {
+    /// The same page, of numbers of another type.
+    pub(super) fn cast<U>(self) -> Next<U> {
+        Next { keys: self.keys.cast(), tokens: self.tokens }
+    }
+}
+
 /// How numbers are kept.
 pub(crate) trait Number: Copy {
     /// Whether they come from memory far away.
     const FAR: bool;
+    /// Whether each token has a scale.
+    const SCALED: bool;
 
+    /// Sixteen numbers, by their scales, if they have any.
+    ///
     /// # Safety
     /// The CPU has the instruction set, and `from` has sixteen numbers.
-    unsafe fn load<A: Vector>(from: *const Self) -> A::Floats;
+    unsafe fn load<A: Vector>(from: *const Self, scale: A::Floats) -> A::Floats;
 }
 
 impl Number for f32 {
     const FAR: bool = false;
+    const SCALED: bool = false;
 
     #[inline(always)]
-    unsafe fn load<A: Vector>(from: *const Self) -> A::Floats {
+    unsafe fn load<A: Vector>(from: *const Self, _: A::Floats) -> A::Floats {
         // SAFETY: The caller's promise.
         unsafe { A::load(&*from.cast()) }
     }
@@ -59,11 +73,48 @@ impl Number for f32 {
 
 impl Number for u16 {
     const FAR: bool = true;
+    const SCALED: bool = false;
 
     #[inline(always)]
-    unsafe fn load<A: Vector>(from: *const Self) -> A::Floats {
+    unsafe fn load<A: Vector>(from: *const Self, _: A::Floats) -> A::Floats {
         // SAFETY: The caller's promise.
         unsafe { A::load_half(&*from.cast()) }
+    }
+}
+
+impl Number for i8 {
+    const FAR: bool = true;
+    const SCALED: bool = true;
+
+    #[inline(always)]
+    unsafe fn load<A: Vector>(from: *const Self, scale: A::Floats) -> A::Floats {
+        // SAFETY: The caller's promise.
+        unsafe { A::mul(A::load_bytes(&*from.cast()), scale) }
+    }
+}
+
+/// The scales of a page's keys, or of its values.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn scales<A: Vector>(of: Option<&Scales>) -> [A::Floats; PARTS] {
+    // SAFETY: The caller's promise.
+    unsafe {
+        let mut scales = [A::splat(1.0); PARTS];
+        for (to, from) in scales.iter_mut().zip(of.iter().flat_map(|of| of.as_chunks().0)) {
+            *to = A::load_half(from);
+        }
+        scales
+    }
+}
+
+/// Has the scales of a page brought to the CPU: they are the lines before its keys.
+#[inline(always)]
+pub(super) fn fetch_scales<A: Vector, T: Number>(next: &Next<T>) {
+    if T::SCALED {
+        A::fetch(next.keys.cast::<Line>().wrapping_sub(1).cast());
+        A::fetch(next.keys.cast::<Line>().wrapping_sub(2).cast());
     }
 }
 
@@ -79,11 +130,13 @@ pub(crate) unsafe fn over_page<A: Vector, T: Number, const N: usize>(
     let head_len = bundle.head_len;
     assert!(
         bundle.size == N
+            && sheet.scales.is_some() == T::SCALED
             && sheet.keys.len() == head_len * PAGE_TOKENS
             && sheet.values.len() == sheet.keys.len(),
         "a bundle or a page of another size"
     );
     let mut weights: Weights<N> = [[Line([0.0; LANES]); PARTS]; N];
+    fetch_scales::<A, T>(&sheet.next);
     // SAFETY: The caller's promise; sizes were just checked, and a bundle's own fit its size.
     unsafe {
         let tokens = bundle.sight.within(sheet.start);
@@ -125,6 +178,7 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
 ) {
     // SAFETY: The caller's promise: dimensions are below the length of a head, parts within the page.
     unsafe {
+        let scales = scales::<A>(sheet.scales.map(|[keys, _]| keys));
         for first in parts.step_by(P) {
             let mut sums = [[A::splat(0.0); P]; N];
             let mut key = sheet.keys.as_ptr().add(first * LANES);
@@ -133,7 +187,7 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
             for _ in 0..bundle.head_len {
                 let mut numbers = [A::splat(0.0); P];
                 for part in 0..P {
-                    numbers[part] = T::load::<A>(key.add(part * LANES));
+                    numbers[part] = T::load::<A>(key.add(part * LANES), scales[first + part]);
                 }
                 for at in 0..N {
                     let number = A::splat(*query.add(at * QUERY_STRIDE));
@@ -179,6 +233,11 @@ unsafe fn values<A: Vector, T: Number, const N: usize, const C: usize>(
                 sums[at][part] = A::mul(sum, A::splat(shrinks.0[at]));
             }
         }
+        let mut scales_each = [[1.0; LANES]; PARTS];
+        for (to, from) in scales_each.iter_mut().zip(scales::<A>(sheet.scales.map(|[_, values]| values))) {
+            A::store(from, to);
+        }
+        let mut scale = scales_each.as_ptr().cast::<f32>().add(tokens.start);
         let mut value = sheet.values.as_ptr().add(tokens.start * head_len + chunk * LANES);
         let Next { keys: next, tokens: wanted } = &sheet.next;
         let mut next = next.wrapping_add(sheet.keys.len() + wanted.start * head_len + chunk * LANES);
@@ -187,7 +246,7 @@ unsafe fn values<A: Vector, T: Number, const N: usize, const C: usize>(
         for _ in tokens.clone() {
             let mut numbers = [A::splat(0.0); C];
             for part in 0..C {
-                numbers[part] = T::load::<A>(value.add(part * LANES));
+                numbers[part] = T::load::<A>(value.add(part * LANES), A::splat(*scale));
             }
             for at in 0..N {
                 let weight = A::splat(*weight.add(at * PAGE_TOKENS));
@@ -204,6 +263,7 @@ unsafe fn values<A: Vector, T: Number, const N: usize, const C: usize>(
             }
             value = value.add(head_len);
             weight = weight.add(1);
+            scale = scale.add(1);
         }
         for at in 0..N {
             for part in 0..C {

@@ -3,7 +3,8 @@ use std::f64::consts::TAU;
 use proptest::prelude::*;
 
 use crate::kernels::{
-    Attention, Cache, Floats, Geometry, Isa, Kernels, PAGE_TOKENS, Place, Places, Step, Turning, Turns,
+    Attention, Cache, Floats, Geometry, Isa, Kernels, KvType, PAGE_TOKENS, Place, Places, Step, Turning,
+    Turns,
 };
 use crate::sample_weights::Noise;
 
@@ -22,6 +23,7 @@ struct Case {
     turned: usize,
     /// Every row sees the whole sequence.
     both_ways: bool,
+    kv: KvType,
     seed: u64,
 }
 
@@ -29,12 +31,13 @@ fn case() -> impl Strategy<Value = Case> {
     let turning = prop::sample::select(vec![None, Some(Turning::Neighbours), Some(Turning::Halves)]);
     let sizes = ((1usize..4, 1usize..9), 1usize..17, 1usize..140, 0.0f64..1.0);
     let options = (prop::option::of(1f32..50.0), prop::option::of(1usize..150), any::<bool>(), any::<bool>());
-    (sizes, options, turning, any::<u64>()).prop_map(|(sizes, options, turning, seed)| {
+    let kv = prop::sample::select(vec![KvType::F16, KvType::Int8]);
+    (sizes, options, turning, kv, any::<u64>()).prop_map(|(sizes, options, turning, kv, seed)| {
         let (heads, sixteens, tokens, part) = sizes;
         let (softcap, window, norms, both_ways) = options;
         let head_len = sixteens * 16;
         let turned = (part * head_len as f64) as usize / 2 * 2;
-        Case { heads, head_len, tokens, softcap, window, norms, turning, turned, both_ways, seed }
+        Case { heads, head_len, tokens, softcap, window, norms, turning, turned, both_ways, kv, seed }
     })
 }
 
@@ -89,7 +92,7 @@ impl Case {
 
     /// Computes the sequence in steps of at most `rows`.
     fn attend(&self, given: &Given, isa: Isa, rows: usize) -> Vec<f32> {
-        let geometry = Geometry { layers: 2, heads: self.heads.0, head_len: self.head_len };
+        let geometry = Geometry { layers: 2, heads: self.heads.0, head_len: self.head_len, kv: self.kv };
         let (mut cache, mut kernels) = (Cache::new(geometry), Kernels::new(2, isa).unwrap());
         let pages: Vec<u32> = (0..self.tokens.div_ceil(PAGE_TOKENS) as u32).rev().collect();
         pages.iter().for_each(|page| cache.provide(*page));
@@ -182,13 +185,17 @@ impl Case {
                 assert!(found == reference, "other bits on {} in steps of {rows}", isa.name());
             }
         }
+        // The cache keeps eleven bits of keys and values, or eight; a score errs by what its key does.
+        let tolerance = if self.kv == KvType::F16 { 4e-3 } else { 6e-2 };
         for (row, head) in
             (0..self.tokens).flat_map(|row| (0..self.heads.0 * self.heads.1).map(move |h| (row, h)))
         {
             let found = &reference[row * given.queries.len + head * self.head_len..][..self.head_len];
             for (found, expected) in found.iter().zip(self.expected(&given, row, head)) {
-                // The cache keeps eleven bits of keys and values; a score errs by what its key does.
-                assert!((f64::from(*found) - expected).abs() < 4e-3, "row {row}: {found} for {expected}");
+                assert!(
+                    (f64::from(*found) - expected).abs() < tolerance,
+                    "row {row}: {found} for {expected}"
+                );
             }
         }
     }
@@ -197,7 +204,9 @@ impl Case {
 /// A sequence of three segments, which threads share, and a window that begins within one.
 #[test]
 fn a_long_sequence_is_the_same_whoever_shares_it() {
-    for (window, softcap) in [(None, None), (Some(300), Some(20.0))] {
+    for (window, softcap, kv) in
+        [(None, None, KvType::F16), (Some(300), Some(20.0), KvType::F16), (Some(300), None, KvType::Int8)]
+    {
         let (heads, turning) = ((1, 3), Some(Turning::Halves));
         let case = Case {
             heads,
@@ -209,6 +218,7 @@ fn a_long_sequence_is_the_same_whoever_shares_it() {
             turning,
             turned: 32,
             both_ways: false,
+            kv,
             seed: 5,
         };
         case.check();

@@ -1,15 +1,27 @@
 use std::arch::x86_64::{
-    _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm256_and_ps, _mm256_cmp_ps, _mm256_movemask_ps, _mm256_or_ps,
+    _CMP_GT_OQ, _MM_HINT_T0, _mm_loadl_epi64, _mm_prefetch, _mm256_and_ps, _mm256_cmp_ps,
+    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_movemask_ps, _mm256_or_ps,
 };
 
 use super::Vector;
 use crate::kernels::attention::{self, Bundle, Number, Sheet};
 use crate::kernels::avx2::{Avx2, Pair};
+use crate::kernels::lanes::LANES;
 
 impl Vector for Avx2 {
     const SUMS: usize = 6;
     const QUERIES: usize = 6;
     const WIDENS: bool = true;
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: &[i8; LANES]) -> Pair {
+        // SAFETY: The caller's promise; the array has two vectors of eight bytes.
+        unsafe {
+            let low = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.as_ptr().cast()));
+            let high = _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.as_ptr().add(LANES / 2).cast()));
+            Pair(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
+        }
+    }
 
     #[inline(always)]
     unsafe fn and(a: Pair, b: Pair) -> Pair {

@@ -1,13 +1,23 @@
-use std::arch::x86_64::{__m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_prefetch, _mm512_and_ps, _mm512_cmp_ps_mask};
+use std::arch::x86_64::{
+    __m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm512_and_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+};
 
 use super::Vector;
 use crate::kernels::attention::{self, Bundle, Number, Sheet};
 use crate::kernels::avx512::Avx512;
+use crate::kernels::lanes::LANES;
 
 impl Vector for Avx512 {
     const SUMS: usize = 24;
     const QUERIES: usize = 12;
     const WIDENS: bool = false;
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: &[i8; LANES]) -> __m512 {
+        // SAFETY: The caller's promise; the array has the size of a quarter of a vector.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.as_ptr().cast()))) }
+    }
 
     #[inline(always)]
     unsafe fn and(a: __m512, b: __m512) -> __m512 {

@@ -1,10 +1,12 @@
 use std::arch::aarch64::{
-    vandq_u32, vcgtq_f32, vmaxvq_u32, vorrq_u32, vreinterpretq_f32_u32, vreinterpretq_u32_f32,
+    vandq_u32, vcgtq_f32, vcvtq_f32_s32, vget_high_s8, vget_high_s16, vget_low_s8, vget_low_s16, vld1q_s8,
+    vmaxvq_u32, vmovl_s8, vmovl_s16, vorrq_u32, vreinterpretq_f32_u32, vreinterpretq_u32_f32,
 };
 use std::arch::asm;
 
 use super::Vector;
 use crate::kernels::attention::{self, Bundle, Number, Sheet};
+use crate::kernels::lanes::LANES;
 use crate::kernels::neon::{Four, Neon, Unit};
 
 impl<U: Unit> Vector for Neon<U> {
@@ -13,10 +15,25 @@ impl<U: Unit> Vector for Neon<U> {
     const WIDENS: bool = true;
 
     #[inline(always)]
+    unsafe fn load_bytes(from: &[i8; LANES]) -> Four {
+        // SAFETY: Every CPU of this architecture has it; the array has the size of a vector.
+        unsafe {
+            let bytes = vld1q_s8(from.as_ptr());
+            let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_s8(vget_high_s8(bytes)));
+            [
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+                vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                vcvtq_f32_s32(vmovl_s16(vget_high_s16(high))),
+            ]
+        }
+    }
+
+    #[inline(always)]
     unsafe fn and(a: Four, b: Four) -> Four {
         let mut both = a;
         for (both, b) in both.iter_mut().zip(b) {
-            // SAFETY: Every CPU of this architecture has it.
+            // SAFETY: As above.
             *both = unsafe {
                 let bits = vandq_u32(vreinterpretq_u32_f32(*both), vreinterpretq_u32_f32(b));
                 vreinterpretq_f32_u32(bits)

@@ -1,6 +1,6 @@
 use super::Vector;
 use crate::kernels::attention::{self, Bundle, Number, Sheet};
-use crate::kernels::lanes::Lanes;
+use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::portable::Portable;
 
 impl Vector for Portable {
@@ -8,6 +8,11 @@ impl Vector for Portable {
     const SUMS: usize = 6;
     const QUERIES: usize = 6;
     const WIDENS: bool = true;
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: &[i8; LANES]) -> Lanes {
+        from.map(f32::from)
+    }
 
     #[inline(always)]
     unsafe fn and(a: Lanes, b: Lanes) -> Lanes {

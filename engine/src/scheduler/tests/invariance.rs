@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::super::{Keep, Options, Terms, Work};
 use super::words::{Alone, Ask, Driven, Watch, text};
+use crate::kernels::KvType;
 use canon::{Kind, Tier};
 
-/// Bytes of a page of the sample model.
+/// Bytes of a page of the sample model, in 16 bits.
 const PAGE_BYTES: usize = 32 * 1024;
 
 fn asks(tokens_max: usize) -> Vec<Ask> {
@@ -21,7 +22,7 @@ fn asks(tokens_max: usize) -> Vec<Ask> {
 /// All asks at once, and all once more, answer as each does alone.
 fn check(options: &Options, tokens_max: usize) -> Work {
     let asks = asks(tokens_max);
-    let mut alone = Alone::default();
+    let mut alone = Alone::keeping(options.kv);
     let mut driven = Driven::new(options);
     for _ in 0..2 {
         let watches: Vec<_> = asks.iter().map(|ask| driven.push(ask, Terms::default())).collect();
@@ -39,19 +40,23 @@ fn plain() -> Options {
 
 #[test]
 fn the_same_tokens_come_in_a_crowd_and_in_pieces() {
-    for (threads, step_tokens_max, sequences_max) in
-        [(1, 256, 32), (2, 256, 32), (2, 48, 16), (1, 7, 3), (2, 1, 1)]
-    {
-        let work = check(&Options { threads, step_tokens_max, sequences_max, ..plain() }, 30);
+    for (threads, step_tokens_max, sequences_max, kv) in [
+        (1, 256, 32, KvType::F16),
+        (2, 256, 32, KvType::Int8),
+        (2, 48, 16, KvType::F16),
+        (1, 7, 3, KvType::Int8),
+        (2, 1, 1, KvType::F16),
+    ] {
+        let work = check(&Options { threads, step_tokens_max, sequences_max, kv, ..plain() }, 30);
         assert_eq!((work.cached_tokens, work.guessed_tokens, work.put_off), (0, 0, 0));
     }
 }
 
 #[test]
 fn the_same_tokens_come_from_the_cache() {
-    for sequences_max in [1, 32] {
-        let without = check(&Options { sequences_max, ..plain() }, 30);
-        let with = check(&Options { sequences_max, prefix_cache: true, ..plain() }, 30);
+    for (sequences_max, kv) in [(1, KvType::F16), (32, KvType::F16), (32, KvType::Int8)] {
+        let without = check(&Options { sequences_max, kv, ..plain() }, 30);
+        let with = check(&Options { sequences_max, kv, prefix_cache: true, ..plain() }, 30);
         assert!(with.prompt_rows < without.prompt_rows / 3, "{with:?} {without:?}");
         assert!(with.prompt_rows + with.cached_tokens >= without.prompt_rows);
     }
@@ -59,9 +64,11 @@ fn the_same_tokens_come_from_the_cache() {
 
 #[test]
 fn the_same_tokens_come_after_being_put_off() {
-    for prefix_cache in [true, false] {
-        let kv_bytes_max = 12 * PAGE_BYTES;
-        let work = check(&Options { kv_bytes_max, prefix_cache, step_tokens_max: 64, ..plain() }, 100);
+    for (prefix_cache, kv, pages) in
+        [(true, KvType::F16, 12), (false, KvType::F16, 12), (true, KvType::Int8, 6)]
+    {
+        let kv_bytes_max = pages * PAGE_BYTES;
+        let work = check(&Options { kv_bytes_max, kv, prefix_cache, step_tokens_max: 64, ..plain() }, 100);
         assert!(work.put_off > 0, "{work:?}");
     }
 }
@@ -78,7 +85,9 @@ fn the_same_tokens_come_guessed_ahead() {
 #[test]
 fn the_same_tokens_come_with_everything_at_once() {
     let kv_bytes_max = 20 * PAGE_BYTES;
-    check(&Options { threads: 2, sequences_max: 6, kv_bytes_max, ..Options::default() }, 60);
+    for kv in [KvType::F16, KvType::Int8] {
+        check(&Options { threads: 2, sequences_max: 6, kv_bytes_max, kv, ..Options::default() }, 60);
+    }
 }
 
 /// One that comes: when, with what, and whether it goes before it is answered.
@@ -111,16 +120,20 @@ fn arrival() -> impl Strategy<Value = Arrival> {
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    (8..40_usize, 1..64_usize, 1..8_usize, 2..32_usize, any::<bool>(), 0..5_usize).prop_map(
-        |(pages, step_tokens_max, sequences_max, queue_max, prefix_cache, speculate_tokens_max)| Options {
-            threads: 1,
-            kv_bytes_max: pages * PAGE_BYTES,
-            step_tokens_max,
-            sequences_max,
-            queue_max,
-            prefix_cache,
-            speculate_tokens_max,
-            ..Options::default()
+    let kv = prop::sample::select(vec![KvType::F16, KvType::Int8]);
+    (8..40_usize, 1..64_usize, 1..8_usize, 2..32_usize, (any::<bool>(), kv), 0..5_usize).prop_map(
+        |(pages, step_tokens_max, sequences_max, queue_max, (prefix_cache, kv), speculate_tokens_max)| {
+            Options {
+                threads: 1,
+                kv_bytes_max: pages * PAGE_BYTES,
+                kv,
+                step_tokens_max,
+                sequences_max,
+                queue_max,
+                prefix_cache,
+                speculate_tokens_max,
+                ..Options::default()
+            }
         },
     )
 }
@@ -164,7 +177,7 @@ proptest! {
             }
         }
         driven.finish();
-        let mut alone = Alone::default();
+        let mut alone = Alone::keeping(options.kv);
         for (arrival, watch) in arrivals.iter().zip(&watches) {
             judge(arrival, watch, &mut alone);
         }

@@ -11,7 +11,7 @@ use super::super::engine::Engine;
 use super::super::queue::Queue;
 use super::super::{Next, Options, Sequence, Supply, Terms};
 use crate::gguf::{Gguf, TensorType};
-use crate::kernels::{Isa, Kernels};
+use crate::kernels::{Isa, Kernels, KvType};
 use crate::kv::Kv;
 use crate::model::Model;
 use crate::sample_model::{VOCABULARY, tiny};
@@ -130,7 +130,8 @@ impl Driven {
         let gguf = Gguf::from_bytes(tiny(&[TensorType::Q4_1, TensorType::Q8_0]).bytes()).unwrap();
         let mut kernels = Kernels::new(options.threads, Isa::best()).unwrap();
         let model = Model::load(&gguf, &mut kernels).unwrap();
-        let kv = Kv::new(model.config.geometry(), options.kv_bytes_max).sharing(options.prefix_cache);
+        let kv =
+            Kv::new(model.config.geometry(options.kv), options.kv_bytes_max).sharing(options.prefix_cache);
         let engine = Engine::new(model, kernels, kv, options);
         Self { engine, queue: Queue::new(options.queue_max), now: Instant::now() }
     }
@@ -160,11 +161,16 @@ impl Driven {
 /// What each ask is answered by an engine that computes it alone, all at once, without any art.
 #[derive(Default)]
 pub(super) struct Alone {
+    kv: KvType,
     driven: Option<Driven>,
     known: HashMap<Ask, Vec<u32>>,
 }
 
 impl Alone {
+    pub(super) fn keeping(kv: KvType) -> Self {
+        Self { kv, ..Self::default() }
+    }
+
     pub(super) fn answer(&mut self, ask: &Ask) -> Vec<u32> {
         let driven = self.driven.get_or_insert_with(|| {
             Driven::new(&Options {
@@ -172,6 +178,7 @@ impl Alone {
                 step_tokens_max: 512,
                 prefix_cache: false,
                 speculate_tokens_max: 0,
+                kv: self.kv,
                 ..Options::default()
             })
         });

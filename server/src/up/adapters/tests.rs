@@ -61,6 +61,7 @@ fn the_estate_says_what_an_option_says_and_more() {
         pinned: true,
         context_tokens_max: None,
         kv_bytes_max: None,
+        kv: None,
         idle: Some(std::time::Duration::from_secs(9)),
     };
     let tuned = declare(&[], std::slice::from_ref(&model), 2).unwrap();
