@@ -116,13 +116,13 @@ pub fn play(
         let prompt = prompt(arrival.prompt, scheduler.facts().vocabulary, seed.wrapping_add(number as u64));
         let timed = Timed { prompt, answer: arrival.answer, seen: Some(seen.clone()), to: to.clone() };
         if let Err(fault) = scheduler.submit(Box::new(timed)) {
-            // The sequence that was refused has told of itself, without the reason.
-            let refused = ended.recv().map_err(Fault::internal)?;
-            if refused.number == number {
-                take(&mut all, Seen { fault: Some(fault), ..refused });
-            } else {
+            // The sequence that was refused has told of itself, without the reason, and others may have come before.
+            let mut refused = ended.recv().map_err(Fault::internal)?;
+            while refused.number != number {
                 take(&mut all, refused);
+                refused = ended.recv().map_err(Fault::internal)?;
             }
+            take(&mut all, Seen { fault: Some(fault), ..refused });
         }
     }
     drop(to);
