@@ -6,6 +6,7 @@ mod arm;
 pub mod clients;
 pub mod peers;
 pub mod run;
+mod sanitizers;
 pub mod stages;
 pub mod tidy;
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use crate::run::{aloud, cargo, quietly};
-use crate::{arm, clients, peers, target, tidy};
+use crate::{arm, clients, peers, sanitizers, target, tidy};
 
 /// One check.
 pub struct Stage {
@@ -28,7 +28,7 @@ enum Work {
 }
 
 /// Every check, in the order in which they run: what fails fastest comes first.
-pub const STAGES: [Stage; 15] = [
+pub const STAGES: [Stage; 16] = [
     Stage { name: "tidy", about: "arrows, sizes, names, pages", work: Work::Code(tidy_up) },
     Stage { name: "fmt", about: "layout of the code", work: Work::Cargo(&["fmt", "--all", "--check"]) },
     Stage {
@@ -41,6 +41,11 @@ pub const STAGES: [Stage; 15] = [
         name: "arm",
         about: "the kernels for 64-bit ARM, where that can be compiled",
         work: Work::Code(arm::check),
+    },
+    Stage {
+        name: "asan",
+        about: "the kernels under the address sanitizer of a nightly compiler; only where it is named",
+        work: Work::Optional(sanitizers::check),
     },
     // Written for those who read the code, so that links to private items are welcome.
     Stage {

@@ -3,6 +3,7 @@
 //! Contenders have their turns in one run, round after round, so that what this machine's neighbours do falls on all of
 //! them: ratios are taken round by round, and their medians count. The figures that are kept lie in `docs/performance.md`.
 
+mod beside;
 mod calls;
 mod corpus;
 mod load;
@@ -46,6 +47,8 @@ enum Part {
     Load(load::Load),
     /// What the prefix cache saves where many prompts begin alike, and that it changes no answer
     Prefix(prefix::Prefix),
+    /// What is left of the speed beside programs that compute all the time, and how much CPU that is
+    Beside(beside::Beside),
     /// Mixed load for a long time: memory, stuck requests, logits that are no numbers
     Soak(soak::Soak),
     /// Answers held to schemas: all valid, and how fast
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Some(Part::Quality(quality)) => quality.run(),
         Some(Part::Load(load)) => load.run(),
         Some(Part::Prefix(prefix)) => prefix.run(),
+        Some(Part::Beside(beside)) => beside.run(),
         Some(Part::Soak(soak)) => soak.run(),
         Some(Part::Schemas(schemas)) => schemas.run(),
     };

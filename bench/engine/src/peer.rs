@@ -43,6 +43,11 @@ impl Peer {
         Ok(Self { jobs: child.stdin.take(), child, answers: BufReader::new(answers) })
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn ask(&mut self, job: &Value) -> Outcome<Value> {
         let jobs = self.jobs.as_mut().ok_or("the peer has ended")?;
         writeln!(jobs, "{job}").map_err(|error| format!("the peer has ended: {error}"))?;
