@@ -128,7 +128,11 @@ pub(super) fn unusable(fault: canon::Fault, spec: &Spec) -> Failure {
         None => "serve another file or folder: --model PATH, or the path of its [[model]] in the estate"
             .to_owned(),
     };
-    Failure { message: format!("{}: {}", spec.path.display(), about.message), ..about }.with_help(help)
+    let path = spec.path.display().to_string();
+    // What cannot be read names its file itself.
+    let message =
+        if about.message.starts_with(&path) { about.message } else { format!("{path}: {}", about.message) };
+    Failure { message, ..about }.with_help(help)
 }
 
 /// What was fetched besides the default model, which `--model` stands in for.

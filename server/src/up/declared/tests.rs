@@ -18,3 +18,14 @@ fn a_folders_name_is_taken_whole() {
     std::fs::create_dir(&path).unwrap();
     assert_eq!(local_id(&path).to_string(), "local.qwen2-5-0-5b-v1:0");
 }
+
+#[test]
+fn what_cannot_be_used_is_named_once() {
+    let spec = Spec { path: "/models/tuned".into(), ..crate::testing::sized("tuned", 1) };
+    for (field, said) in [
+        ("/models/tuned", "/models/tuned: is not there"),
+        ("matrix layers.0.q", "/models/tuned: matrix layers.0.q: is not there"),
+    ] {
+        assert_eq!(unusable(canon::Fault::malformed(field, "is not there"), &spec).message, said);
+    }
+}
