@@ -22,7 +22,7 @@ const LINES_WAITING_MAX: usize = 256 * 1024 / size_of::<Line>();
 const LINES_AT_ONCE: usize = 4;
 
 /// How many matrices are read side by side.
-pub(super) const STEPS_MAX: usize = 2;
+const STEPS_MAX: usize = 2;
 
 /// What a thread reads first of the product that follows: of each matrix that it reads side by side so many lines from a
 /// place on.

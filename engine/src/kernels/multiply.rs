@@ -63,30 +63,26 @@ impl Layout {
     }
 
     /// The pieces of some parts.
-    fn pieces(&self, parts: Range<usize>) -> Vec<Piece> {
+    fn pieces(&self, parts: Range<usize>) -> impl Iterator<Item = Piece> {
         let all: usize = self.pairs.iter().sum();
         let [start, end] = [parts.start, parts.end].map(|part| all * part / (self.threads * self.parts));
-        let mut first = 0;
-        let mut pieces = Vec::new();
-        for (product, pairs) in self.pairs.iter().enumerate() {
-            let within = |pair: usize| pair.saturating_sub(first).min(*pairs) * TILES;
+        let products = self.pairs.iter().enumerate().scan(0, move |first, (product, pairs)| {
+            let within = |pair: usize| pair.saturating_sub(*first).min(*pairs) * TILES;
             let tiles = within(start)..within(end);
-            if !tiles.is_empty() {
-                pieces.push(Piece { product, tiles });
-            }
-            first += pairs;
-        }
-        pieces
+            *first += pairs;
+            Some(Piece { product, tiles })
+        });
+        products.filter(|piece| !piece.tiles.is_empty())
     }
 
     /// The pieces that a thread begins with.
-    fn run(&self, thread: usize) -> Vec<Piece> {
+    fn run(&self, thread: usize) -> impl Iterator<Item = Piece> {
         self.pieces(thread * self.parts..(thread + 1) * self.parts)
     }
 }
 
 /// What of a thread's run stays in its caches, while the rest comes and goes: the smaller of the two.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Staying {
     Weights,
     Rows,
@@ -210,7 +206,7 @@ impl Kernels {
         let threads = self.pool.threads();
         let pairs = products.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
         let (layout, blocks) = (Layout::new(pairs, threads), blocks(input.len()));
-        let runs: Vec<_> = (0..threads).map(|thread| layout.run(thread)).collect();
+        let runs: Vec<Vec<_>> = (0..threads).map(|thread| layout.run(thread).collect()).collect();
         let next = self.expect(following);
         let staying = Staying::of(input, products, threads);
         let counts = (layout.parts, blocks.len());
@@ -235,7 +231,7 @@ impl Kernels {
         let pairs = following.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
         let layout = Layout::new(pairs, threads);
         let first = |thread| {
-            let piece = layout.run(thread).into_iter().next()?;
+            let piece = layout.run(thread).next()?;
             Some(Next::of(following[piece.product].iter().copied(), &piece.tiles))
         };
         let next: Vec<_> = (0..threads).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect();

@@ -28,3 +28,21 @@ pub(crate) struct Spec {
     /// It is unloaded when nobody has called it for so long; `None` keeps it until its memory is wanted.
     pub(crate) idle: Option<Duration>,
 }
+
+impl Spec {
+    /// A model with weights of its own, of which nothing else was said.
+    pub(crate) fn new(id: ModelId, (name, provider): (&str, &str), path: PathBuf) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            provider: provider.to_owned(),
+            path,
+            base: None,
+            pinned: false,
+            context_tokens_max: None,
+            kv_bytes_max: None,
+            kv: KvType::F16,
+            idle: None,
+        }
+    }
+}

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use canon::{Backend, Capabilities, Fault, Modality, ModelId};
-use engine::KvType;
 
 use super::{PROMPT_TOKENS, Scripted};
 use crate::local::{Count, Kinds, Opened, Outlined, Spec, Tell, Tunes};
@@ -80,16 +79,5 @@ impl Kinds for Sizes {
 
 /// A model of [`Sizes`].
 pub(crate) fn sized(name: &str, mb: u64) -> Spec {
-    Spec {
-        id: ModelId::new(name),
-        name: name.to_owned(),
-        provider: "Local".to_owned(),
-        path: PathBuf::from(mb.to_string()),
-        base: None,
-        pinned: false,
-        context_tokens_max: None,
-        kv_bytes_max: None,
-        kv: KvType::F16,
-        idle: None,
-    }
+    Spec::new(ModelId::new(name), (name, "Local"), PathBuf::from(mb.to_string()))
 }

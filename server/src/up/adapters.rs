@@ -1,11 +1,12 @@
 //! Tuned models: a model of this process, and an adapter that changes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use canon::ModelId;
 
 use super::UpOptions;
+use super::declared::{name_of, refine};
 use crate::Failure;
 use crate::estate;
 use crate::local::Spec;
@@ -59,38 +60,23 @@ pub(super) fn tuned(
             Some(name) => find(bases, name, &format!("--adapter {}@{name}", option.id))?,
             None => only(bases.get(..asked).unwrap_or(bases), option)?,
         };
-        let spec = of(base, option.id.clone(), option.path.clone());
-        add(&mut tuned, bases, Spec { idle: options.model_idle, ..spec })?;
+        add(&mut tuned, bases, of(options, base, &option.id, &option.path))?;
     }
     for model in estate {
         let (Some(base), Some(path)) = (&model.base, &model.path) else { continue };
         let base = find(bases, base.as_str(), &format!("the base of {} in the estate", model.id))?;
-        let mut spec = of(base, model.id.clone(), path.clone());
-        spec.pinned = model.pinned;
-        spec.idle = model.idle.or(options.model_idle);
-        if let Some(name) = &model.name {
-            spec.name.clone_from(name);
-        }
+        let mut spec = of(options, base, &model.id, path);
+        // What is the base's alone, the estate cannot say of a tuned model.
+        refine(&mut spec, model);
         add(&mut tuned, bases, spec)?;
     }
     Ok(tuned)
 }
 
-fn of(base: &Spec, id: ModelId, path: PathBuf) -> Spec {
-    let name = id.as_str().split_once('.').map_or(id.as_str(), |(_, name)| name).to_owned();
-    let provider = Some(id.provider()).filter(|provider| !provider.is_empty()).unwrap_or("Local").to_owned();
-    Spec {
-        name,
-        provider,
-        path,
-        base: Some(base.id.clone()),
-        pinned: false,
-        context_tokens_max: None,
-        kv_bytes_max: None,
-        kv: base.kv,
-        idle: None,
-        id,
-    }
+fn of(options: &UpOptions, base: &Spec, id: &ModelId, path: &Path) -> Spec {
+    let provider = Some(id.provider()).filter(|provider| !provider.is_empty()).unwrap_or("Local");
+    let spec = Spec::new(id.clone(), (name_of(id), provider), path.to_owned());
+    Spec { base: Some(base.id.clone()), kv: base.kv, idle: options.model_idle, ..spec }
 }
 
 fn add(tuned: &mut Vec<Spec>, bases: &[Spec], spec: Spec) -> Result<(), Failure> {

@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use canon::ModelId;
-use engine::KvType;
 
 use super::{UpOptions, adapters, failed};
 use crate::Failure;
@@ -87,9 +86,7 @@ fn named_or_default(options: &UpOptions, cache: &Cache) -> Result<Vec<Spec>, Fai
 fn of_estate(options: &UpOptions, cache: &Cache, model: &estate::Model) -> Result<Spec, Failure> {
     let mut spec = match (&model.path, crate::models::find(model.id.as_str())) {
         (Some(path), _) => {
-            let name =
-                model.id.as_str().split_once('.').map_or(model.id.as_str(), |(_, name)| name).to_owned();
-            Spec { id: model.id.clone(), name, provider: model.id.provider().to_owned(), ..named(path) }
+            Spec::new(model.id.clone(), (name_of(&model.id), model.id.provider()), path.clone())
         }
         (None, Some(found)) if cache.find(found).is_some() => known(cache, found),
         (None, _) => {
@@ -103,7 +100,7 @@ fn of_estate(options: &UpOptions, cache: &Cache, model: &estate::Model) -> Resul
 }
 
 /// Takes over what the estate says of a model.
-fn refine(spec: &mut Spec, model: &estate::Model) {
+pub(super) fn refine(spec: &mut Spec, model: &estate::Model) {
     spec.pinned = model.pinned;
     spec.context_tokens_max = model.context_tokens_max;
     spec.kv_bytes_max = model.kv_bytes_max;
@@ -149,33 +146,16 @@ fn with(options: &UpOptions, spec: Spec) -> Spec {
 }
 
 fn known(cache: &Cache, model: &KnownModel) -> Spec {
-    Spec {
-        id: ModelId::new(model.id),
-        name: model.name.to_owned(),
-        provider: model.provider.to_owned(),
-        path: cache.path_of(model),
-        base: None,
-        pinned: false,
-        context_tokens_max: None,
-        kv_bytes_max: None,
-        kv: KvType::F16,
-        idle: None,
-    }
+    Spec::new(ModelId::new(model.id), (model.name, model.provider), cache.path_of(model))
 }
 
 fn named(path: &Path) -> Spec {
-    Spec {
-        id: local_id(path),
-        name: stem(path),
-        provider: "Local".to_owned(),
-        path: path.to_owned(),
-        base: None,
-        pinned: false,
-        context_tokens_max: None,
-        kv_bytes_max: None,
-        kv: KvType::F16,
-        idle: None,
-    }
+    Spec::new(local_id(path), (&stem(path), "Local"), path.to_owned())
+}
+
+/// What an id says behind its provider.
+pub(super) fn name_of(id: &ModelId) -> &str {
+    id.as_str().split_once('.').map_or(id.as_str(), |(_, name)| name)
 }
 
 /// A file's id: `local.` and its name, in the letters that Bedrock allows in an id.

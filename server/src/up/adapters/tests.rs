@@ -18,7 +18,7 @@ fn an_option_says_the_id_the_path_and_maybe_the_base() {
 }
 
 fn declare(adapters: &[&str], estate: &[estate::Model], asked: usize) -> Result<Vec<Spec>, Failure> {
-    let mut options = crate::testing::options(std::path::Path::new("data"));
+    let mut options = crate::testing::options(Path::new("data"));
     options.adapters = adapters.iter().map(|text| option(text)).collect();
     tuned(&options, estate, (&[sized("a.one", 1), sized("a.two", 2), sized("a.cached", 3)], asked))
 }
