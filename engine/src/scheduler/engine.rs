@@ -86,8 +86,9 @@ impl Engine {
         }
         let start = Instant::now();
         self.plan(queue);
-        let rows = self.step();
-        self.pace.note(rows, start.elapsed());
+        let load = self.load();
+        self.step();
+        self.pace.note(load, start.elapsed());
         true
     }
 
@@ -105,8 +106,8 @@ impl Engine {
         self.running.retain(|running| running.state == State::Active);
     }
 
-    /// Computes the rows that were planned, and chooses by their logits. Gives how many there were.
-    fn step(&mut self) -> usize {
+    /// Computes the rows that were planned, and chooses by their logits.
+    fn step(&mut self) {
         let mut rows = Vec::new();
         for (number, running) in self.running.iter().enumerate() {
             let positions = running.computed..running.computed + running.rows;
@@ -118,8 +119,7 @@ impl Engine {
                 logits: position >= first_choice,
             }));
         }
-        let count = rows.len();
-        debug_assert!(count > 0, "what comes first always goes on");
+        debug_assert!(!rows.is_empty(), "what comes first always goes on");
         let batch = Batch {
             rows,
             pages: self.running.iter().map(|running| running.held.pages()).collect(),
@@ -128,7 +128,6 @@ impl Engine {
         self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
         self.work.steps.add(1);
         self.choose();
-        count
     }
 
     /// Every sequence whose prompt is complete chooses what it says next.

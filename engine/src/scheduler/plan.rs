@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use super::draft::look_up;
 use super::engine::Engine;
+use super::pace::Load;
 use super::queue::Queue;
 use super::running::{Rank, Running};
+
+/// So many rows of prompts are computed in any case: with fewer, the weights are read for next to nothing.
+const PROMPT_ROWS_MIN: usize = 8;
 
 impl Engine {
     /// Decides how many rows of each sequence the step computes: one of each that answers, then prompts, then guesses.
@@ -40,11 +44,9 @@ impl Engine {
     /// Pieces of prompts: of the most urgent tier, of the caller who was served least, the one with the least left to
     /// compute. Where two prompts go on alike, one is computed and the other waits to take what it finds.
     fn plan_prompts(&mut self) {
-        let answers = self.running.iter().filter(|running| running.is_answering()).count();
-        let mut left = self.step_tokens_max - answers;
-        if answers > 0 {
-            left = left.min(self.pace.prompt_rows(answers));
-        }
+        let load = self.load();
+        let mut left = self.step_tokens_max - load.rows;
+        let mut seconds = (load.rows > 0).then(|| self.pace.spare(load));
         let mut order: Vec<usize> =
             (0..self.running.len()).filter(|at| !self.running[*at].is_answering()).collect();
         order.sort_by_cached_key(|at| {
@@ -53,20 +55,31 @@ impl Engine {
             (running.rank.tier, running.account.served(), remaining, running.rank.number)
         });
         let mut begun = HashSet::new();
+        let mut least = PROMPT_ROWS_MIN;
         for at in order {
             let running = &mut self.running[at];
             self.work.cached_tokens.add(running.adopt(&mut self.kv));
             let next = self.kv.next_block(&running.held, &running.tokens);
             let waits = next.as_ref().is_some_and(|next| begun.contains(next));
-            if left == 0 || (waits && running.pending() > 1) {
+            let computed = running.computed;
+            let fit =
+                seconds.map_or(left, |seconds| self.pace.rows_within(seconds, computed).max(least).min(left));
+            if fit == 0 || (waits && running.pending() > 1) {
                 continue;
             }
-            let rows = self.hold_some(at, self.running[at].pending().min(left));
+            let rows = self.hold_some(at, self.running[at].pending().min(fit));
             self.running[at].rows = rows;
             left -= rows;
+            seconds = seconds.map(|seconds| seconds - self.pace.adds(Load::prompt(computed, rows)));
+            least = least.saturating_sub(rows);
             begun.extend(next.filter(|_| rows > 0));
         }
         self.note_overtaken();
+    }
+
+    /// What the step computes, as far as it is planned.
+    pub(super) fn load(&self) -> Load {
+        self.running.iter().map(Running::load).sum()
     }
 
     /// Notes of each prompt how many rows of the same caller's later ones come before its own, so that a long one has
@@ -85,15 +98,15 @@ impl Engine {
 
     /// Guesses what answers say next, where a row more in the step pays.
     fn plan_guesses(&mut self) {
-        let mut rows: usize = self.running.iter().map(|running| running.rows).sum();
+        let mut load = self.load();
         for at in 0..self.running.len() {
             let running = &mut self.running[at];
             let max = self.speculate_tokens_max.min(running.tokens_left.saturating_sub(1));
-            let left = max.min(self.step_tokens_max.saturating_sub(rows));
+            let left = max.min(self.step_tokens_max.saturating_sub(load.rows));
             if !running.is_answering() || running.is_new() || left == 0 {
                 continue;
             }
-            let guesses = running.trust.guesses(self.pace.worth(rows), left);
+            let guesses = running.trust.guesses(self.pace.worth(load), left);
             let draft = look_up(&running.tokens, guesses.max(1)).to_vec();
             if guesses == 0 {
                 if !draft.is_empty() {
@@ -106,7 +119,7 @@ impl Engine {
             running.draft = draft;
             running.draft.truncate(ahead);
             running.rows += running.draft.len();
-            rows += running.draft.len();
+            load.rows += running.draft.len();
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::draft::Trust;
+use super::pace::Load;
 use super::{Keep, Next, Sequence, Supply, Terms};
 use crate::adapter::Adapter;
 use crate::kernels::PAGE_TOKENS;
@@ -105,6 +106,15 @@ impl Running {
     /// Whether a step takes it one token on. Otherwise its prompt is being computed.
     pub(super) const fn is_answering(&self) -> bool {
         self.pending() == 1
+    }
+
+    /// What this step computes of it.
+    pub(super) const fn load(&self) -> Load {
+        if self.is_answering() {
+            Load::answer(self.computed, self.rows)
+        } else {
+            Load::prompt(self.computed, self.rows)
+        }
     }
 
     /// Whether it has generated nothing yet.
