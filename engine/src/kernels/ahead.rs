@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use super::matrix::{Line, Matrix};
 use super::panel::TILES;
 
-/// How far ahead of its place a kernel asks for weights: about what memory delivers in the time that it takes to answer, and
-/// still half of the first cache.
-const LINES_AHEAD: usize = 24 * 1024 / size_of::<Line>();
+/// How far ahead of its place a kernel asks for weights: several times what memory delivers in the time that it takes to
+/// answer, and a quarter of the first cache.
+const LINES_AHEAD: usize = 12 * 1024 / size_of::<Line>();
 /// How much a waiting thread asks for at most: a good part of the second cache, which has other uses too.
 const LINES_WAITING_MAX: usize = 256 * 1024 / size_of::<Line>();
 /// How many lines a waiting thread asks for between two looks at whether there is work.
@@ -75,7 +75,8 @@ impl Next {
 }
 
 impl Part {
-    /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`; it may be any place.
+    /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`, in whole pairs of tiles; it may
+    /// be any place.
     pub(super) fn distance(&self, matrix: &Matrix, tile: usize) -> isize {
         let pair = TILES * matrix.lines_per_tile();
         let ahead = tile + (LINES_AHEAD / pair).max(1) * TILES;

@@ -192,17 +192,19 @@ unsafe fn products<F: Shape, const R: usize>(
     unsafe {
         let mut products = [[_mm512_setzero_ps(); R]; TILES];
         for group in 0..groups {
-            let ahead = if tiles.ahead.1.contains(&group) { tiles.ahead.0 } else { 0 };
-            let sums = integers::<F, R>(tiles, rows, (group, ahead));
+            if tiles.ahead.1.contains(&group) {
+                fetch::<F>(tiles, group);
+            }
+            let sums = integers::<F, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
             for (tile, (sums, products)) in sums.iter().zip(&mut products).enumerate() {
-                let scale = scales::<F>(tiles, (tile, 0), (group, ahead));
+                let scale = scales::<F>(tiles, (tile, 0), group);
                 for row in 0..R {
                     let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
                     products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
                 }
                 if F::FORM.has_minimums {
-                    let minimum = scales::<F>(tiles, (tile, tiles.sections.minimums), (group, ahead));
+                    let minimum = scales::<F>(tiles, (tile, tiles.sections.minimums), group);
                     for row in 0..R {
                         let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
                         products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
@@ -227,7 +229,7 @@ unsafe fn products<F: Shape, const R: usize>(
 unsafe fn integers<F: Shape, const R: usize>(
     tiles: &Tiles<'_>,
     rows: &[&[Block]; R],
-    (group, ahead): (usize, isize),
+    group: usize,
 ) -> [[__m512i; R]; TILES] {
     // SAFETY: The caller's promise: the group is within tiles and rows.
     unsafe {
@@ -252,7 +254,6 @@ unsafe fn integers<F: Shape, const R: usize>(
             for (tile, packed) in packed.iter_mut().enumerate() {
                 let start = tile * tiles.lines_per_tile + tiles.sections.quants;
                 let from = tiles.lines.as_ptr().add(start + group * lines + line);
-                fetch(from, ahead);
                 *packed = _mm512_load_si512(from.cast());
             }
             if F::FORM.bits == 4 {
@@ -293,30 +294,30 @@ unsafe fn add<const R: usize>(
     }
 }
 
-/// Asks for what is so far from what is read.
+/// Asks for a group's part of what lies so far from the tiles: line after line, in whatever order they are read, since memory
+/// gives most when it is asked so.
 ///
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn fetch(from: *const Line, ahead: isize) {
-    // SAFETY: The caller's promise; it is no access, so the address may be anything.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_byte_offset(ahead).cast()) };
+unsafe fn fetch<F: Shape>(tiles: &Tiles<'_>, group: usize) {
+    let lines = const { TILES * LANES * F::FORM.group_bits() / (8 * size_of::<Line>()) };
+    let from = tiles.lines.as_ptr().wrapping_add(group * lines).wrapping_byte_offset(tiles.ahead.0);
+    for line in 0..lines {
+        // SAFETY: The caller's promise; it is no access, so the address may be anything.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line).cast()) };
+    }
 }
 
 /// # Safety
 /// The CPU has AVX-512, and `part` is a tile, and where its scales or its minimums begin, which have the group.
 #[inline(always)]
-unsafe fn scales<F: Shape>(
-    tiles: &Tiles<'_>,
-    (tile, part): (usize, usize),
-    (group, ahead): (usize, isize),
-) -> __m512 {
+unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, (tile, part): (usize, usize), group: usize) -> __m512 {
     let bytes_each = if F::FORM.half_scales { 2 } else { 4 };
     // SAFETY: The caller's promise.
     unsafe {
         let start = tiles.lines.as_ptr().add(tile * tiles.lines_per_tile + part);
         let from = start.cast::<u8>().add(group * LANES * bytes_each);
-        fetch(from.cast(), ahead);
         if F::FORM.half_scales {
             _mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))
         } else {

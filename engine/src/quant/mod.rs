@@ -36,6 +36,12 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// How many bits a group takes, with its scale and its minimum.
+    pub(crate) const fn group_bits(self) -> usize {
+        let scale = if self.half_scales { 16 } else { 32 };
+        self.group_len * self.bits + scale * (1 + self.has_minimums as usize)
+    }
+
     /// The form of `kind`, unless it is a floating-point type.
     pub(crate) const fn of(kind: TensorType) -> Option<Self> {
         let legacy = Self { group_len: 32, bits: 4, offset: 0, has_minimums: false, half_scales: true };
