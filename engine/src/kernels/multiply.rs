@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::ahead::{Next, Part};
 use super::isa::call;
 use super::panel::{Destination, Gate, TILES, Work};
@@ -12,6 +14,10 @@ use super::{Activation, Floats, Input, Kernels, Matrix, Mode};
 /// Rows that a task takes through its tiles, so that they stay in the cache next to the core: a multiple of what kernels
 /// take together.
 const ROWS_PER_TASK: usize = 60;
+
+/// What there is a few of in every product. None of it goes to the allocator: a product of one row takes some microseconds,
+/// and the other threads wait meanwhile.
+type Few<T> = SmallVec<[T; 4]>;
 
 /// Products that go to one place, one after the other: a matrix, and what becomes of its product.
 pub(crate) struct Product<'a> {
@@ -33,10 +39,10 @@ impl<'a> Following<'a> {
     pub(crate) const NOTHING: Self = Self::InTurn(&[]);
 
     /// The matrices of each product.
-    fn products(self) -> Vec<&'a [&'a Matrix]> {
+    fn products(self) -> Few<&'a [&'a Matrix]> {
         match self {
             Self::InTurn(matrices) => matrices.chunks(1).collect(),
-            Self::SideBySide(matrices) => vec![matrices],
+            Self::SideBySide(matrices) => Few::from_slice(&[matrices]),
         }
     }
 }
@@ -50,14 +56,14 @@ struct Piece {
 /// The tiles of products that are taken together, one product after the other, and how they are shared among threads.
 struct Layout {
     /// How many pairs of tiles each product has.
-    pairs: Vec<usize>,
+    pairs: Few<usize>,
     threads: usize,
     /// How many parts the run of each thread has.
     parts: usize,
 }
 
 impl Layout {
-    fn new(pairs: Vec<usize>, threads: usize) -> Self {
+    fn new(pairs: Few<usize>, threads: usize) -> Self {
         let parts = if threads == 1 { 1 } else { TASKS_PER_THREAD };
         Self { pairs, threads, parts }
     }
@@ -89,7 +95,7 @@ enum Staying {
 }
 
 impl Staying {
-    fn of(input: &[Input], products: &[Vec<&Matrix>], threads: usize) -> Self {
+    fn of(input: &[Input], products: &[Few<&Matrix>], threads: usize) -> Self {
         let weights: usize = products.iter().flatten().map(|matrix| matrix.bytes()).sum();
         let rows: usize = input.iter().map(Input::bytes).sum();
         if weights / threads < rows { Self::Weights } else { Self::Rows }
@@ -107,7 +113,7 @@ impl Staying {
 }
 
 /// Rows by rows, so that the last task has not few of them.
-fn blocks(rows: usize) -> Vec<Range<usize>> {
+fn blocks(rows: usize) -> Few<Range<usize>> {
     let count = ((rows + ROWS_PER_TASK / 2) / ROWS_PER_TASK).max(1);
     let end = |block| if block == count { rows } else { block * ROWS_PER_TASK };
     (0..count).map(|block| end(block)..end(block + 1)).collect()
@@ -139,12 +145,12 @@ impl Kernels {
         following: Following<'_>,
     ) {
         let isa = self.isa;
-        let places: Vec<_> = products
+        let places: Few<_> = products
             .iter_mut()
             .map(|Product { to, .. }| (Pointer(to.data.as_mut_ptr()), (to.data.len() / to.len, to.len)))
             .collect();
-        let steps: Vec<_> = products.iter().map(|product| product.steps).collect();
-        let matrices: Vec<Vec<_>> =
+        let steps: Few<_> = products.iter().map(|product| product.steps).collect();
+        let matrices: Few<Few<_>> =
             steps.iter().map(|steps| steps.iter().map(|step| step.0).collect()).collect();
         self.share(input, &matrices, following, &|share| {
             let (steps, (base, shape)) = (steps[share.product], &places[share.product]);
@@ -186,8 +192,8 @@ impl Kernels {
         );
         to.iter_mut().for_each(|row| row.has_floats = false);
         let isa = self.isa;
-        let blocks: Vec<_> = to.iter_mut().map(|row| Pointer(row.blocks.as_mut_ptr())).collect();
-        self.share(input, &[matrices.to_vec()], following, &|share| {
+        let blocks: Few<_> = to.iter_mut().map(|row| Pointer(row.blocks.as_mut_ptr())).collect();
+        self.share(input, &[Few::from_slice(&matrices)], following, &|share| {
             let parts = [share.part(0), share.part(1)];
             let gate = Gate { activation, input, matrices, parts, to: &blocks };
             // Tasks differ in rows or tiles, so each has its blocks to itself.
@@ -199,14 +205,14 @@ impl Kernels {
     fn share(
         &mut self,
         input: &[Input],
-        products: &[Vec<&Matrix>],
+        products: &[Few<&Matrix>],
         following: Following<'_>,
         work: &(dyn Fn(&Share<'_>) + Sync),
     ) {
         let threads = self.pool.threads();
         let pairs = products.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
         let (layout, blocks) = (Layout::new(pairs, threads), blocks(input.len()));
-        let runs: Vec<Vec<_>> = (0..threads).map(|thread| layout.run(thread).collect()).collect();
+        let runs: Few<Few<_>> = (0..threads).map(|thread| layout.run(thread).collect()).collect();
         let next = self.expect(following);
         let staying = Staying::of(input, products, threads);
         let counts = (layout.parts, blocks.len());
@@ -225,7 +231,7 @@ impl Kernels {
     }
 
     /// Where each thread begins with the products that follow, which it asks for while it waits.
-    fn expect(&self, following: Following<'_>) -> Vec<Next> {
+    fn expect(&self, following: Following<'_>) -> Few<Next> {
         let threads = self.pool.threads();
         let following = following.products();
         let pairs = following.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
@@ -234,7 +240,7 @@ impl Kernels {
             let piece = layout.run(thread).next()?;
             Some(Next::of(following[piece.product].iter().copied(), &piece.tiles))
         };
-        let next: Vec<_> = (0..threads).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect();
+        let next: Few<_> = (0..threads).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect();
         for (thread, next) in next.iter().enumerate() {
             self.pool.ahead(thread).set(next);
         }

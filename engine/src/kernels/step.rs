@@ -2,23 +2,19 @@
 
 #![expect(unsafe_code, reason = "tasks write to one place, each its own rows and heads")]
 
+mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use super::attention::{Block, Next, Pair, Room, Row, SEGMENT_PAGES, Sight, clear, gathered_len};
 use super::isa::call;
-use super::pool::{Pointer, TASKS_PER_THREAD};
+use super::pool::Pointer;
 use super::rotary::Turn;
 use super::{Attention, Cache, Floats, Geometry, Isa, Kernels, PAGE_TOKENS, Page, Places, Turns};
-
-/// Queries that one task takes over a page, so that widening it is a small part of the work.
-const QUERIES_PER_TASK: usize = 48;
-/// Runs of tasks for each thread. Within a run, what a task reads is fetched while the one before it is computed.
-const RUNS_PER_THREAD: usize = 8;
+use plan::{Heads, Plan, Task};
 
 /// The rows of a step, as attention sees them.
 pub(crate) struct Step<'a> {
@@ -37,6 +33,8 @@ pub(crate) struct Step<'a> {
     /// Which rows are the only ones of their sequence, and write to a page that is no other sequence's: nobody else waits
     /// for what they keep.
     alone: Vec<bool>,
+    /// How threads share attention, by the layers' windows.
+    plans: Vec<(Option<usize>, Plan)>,
 }
 
 impl<'a> Step<'a> {
@@ -66,7 +64,16 @@ impl<'a> Step<'a> {
                 && holders[page as usize] == 1
         };
         let alone = (0..places.len()).map(is_alone).collect();
-        Self { places, positions, sequences, pages, turns, order, alone }
+        Self { places, positions, sequences, pages, turns, order, alone, plans: Vec::new() }
+    }
+
+    /// Has a plan for layers of this window, all of the same heads; gives its number.
+    fn plan(&mut self, attention: &Attention<'_>, heads: Heads, threads: usize) -> usize {
+        let found = self.plans.iter().position(|(window, _)| *window == attention.window);
+        found.unwrap_or_else(|| {
+            self.plans.push((attention.window, Plan::new(self, attention, heads, threads)));
+            self.plans.len() - 1
+        })
     }
 
     fn turn(&self, attention: &Attention<'_>, row: usize) -> Option<Turn<'_>> {
@@ -94,101 +101,6 @@ impl<'a> Step<'a> {
         (key, value): (&'b [f32], &'b [f32]),
     ) -> Pair<'b> {
         Pair { place: self.places.at(row), key, value, turn: self.turn(attention, row) }
-    }
-}
-
-/// What a task does: rows of one sequence, with one head of keys.
-struct Task {
-    /// Which of the rows, in the order of the step.
-    rows: Range<usize>,
-    head: usize,
-    /// Which of the sequence's pages.
-    pages: Range<usize>,
-    /// Where several tasks share the pages: which of the shared.
-    shared: Option<usize>,
-}
-
-/// Rows whose segments several tasks share.
-struct Shared {
-    /// Where the results begin.
-    start: usize,
-    /// The first segment, and how many there are.
-    first: usize,
-    segments: usize,
-    /// How many tasks have yet to end.
-    left: AtomicUsize,
-}
-
-/// The tasks of a layer's attention.
-struct Plan {
-    tasks: Vec<Task>,
-    /// Tasks that one thread does in turn.
-    runs: Vec<Range<usize>>,
-    shared: Vec<Shared>,
-    /// How many floats the results of all shared segments take.
-    len: usize,
-}
-
-/// How many heads of keys there are, heads of queries for each, and numbers in a head.
-type Heads = (usize, usize, usize);
-
-impl Plan {
-    fn new(step: &Step<'_>, attention: &Attention<'_>, heads: Heads, threads: usize) -> Self {
-        let rows = step.places.len();
-        let tasks_min = if threads > 1 { threads * TASKS_PER_THREAD } else { 1 };
-        let rows_max = (QUERIES_PER_TASK / heads.1).min((rows * heads.0).div_ceil(tasks_min)).max(1);
-        let mut blocks = Vec::new();
-        let mut all = 0;
-        for rows in step.order.chunk_by(|a, b| step.sequences[*a] == step.sequences[*b]) {
-            for rows in rows.chunks(rows_max) {
-                let sights = rows.iter().map(|row| step.sight(attention, *row));
-                let pages = sights.reduce(Sight::union).unwrap_or_default().pages();
-                all += rows.len() * pages.len() * heads.0;
-                blocks.push((rows.len(), pages));
-            }
-        }
-        let tasks = Vec::with_capacity(blocks.len() * heads.0);
-        let mut plan = Self { tasks, runs: Vec::new(), shared: Vec::new(), len: 0 };
-        let mut start = 0;
-        for (rows, pages) in blocks {
-            // Where one task would be more than its part of all work, its segments are tasks of their own.
-            let alone = threads == 1 || rows * pages.len() <= all / tasks_min;
-            for head in 0..heads.0 {
-                plan.push((start..start + rows, head), pages.clone(), alone, heads);
-            }
-            start += rows;
-        }
-        plan.run(all / (threads * RUNS_PER_THREAD));
-        plan
-    }
-
-    fn push(&mut self, (rows, head): (Range<usize>, usize), pages: Range<usize>, alone: bool, heads: Heads) {
-        let segments = pages.start / SEGMENT_PAGES..pages.end.div_ceil(SEGMENT_PAGES);
-        if alone || segments.len() == 1 {
-            self.tasks.push(Task { rows, head, pages, shared: None });
-            return;
-        }
-        let (first, count, shared) = (segments.start, segments.len(), self.shared.len());
-        let len = rows.len() * heads.1 * gathered_len(heads.2);
-        for segment in segments {
-            let start = pages.start.max(segment * SEGMENT_PAGES);
-            let pages = start..pages.end.min((segment + 1) * SEGMENT_PAGES);
-            self.tasks.push(Task { rows: rows.clone(), head, pages, shared: Some(shared) });
-        }
-        self.shared.push(Shared { start: self.len, first, segments: count, left: AtomicUsize::new(count) });
-        self.len += count * len;
-    }
-
-    /// Makes runs of tasks, each of at least so much work but the last.
-    fn run(&mut self, work_min: usize) {
-        let (mut start, mut work) = (0, 0);
-        for (number, task) in self.tasks.iter().enumerate() {
-            work += task.rows.len() * task.pages.len();
-            if work >= work_min || number + 1 == self.tasks.len() {
-                self.runs.push(start..number + 1);
-                (start, work) = (number + 1, 0);
-            }
-        }
     }
 }
 
@@ -233,7 +145,7 @@ impl Kernels {
         &mut self,
         cache: &mut Cache,
         attention: &Attention<'_>,
-        step: &Step<'_>,
+        step: &mut Step<'_>,
         (queries, pairs, out): (&Floats, Option<(&Floats, &Floats)>, &mut Floats),
     ) {
         let isa = self.isa;
@@ -248,14 +160,15 @@ impl Kernels {
             self.keep(cache, attention, step, (&rows, pairs));
         }
         let heads = (heads, width / head_len, head_len);
-        let plan = Plan::new(step, attention, heads, self.pool.threads());
+        let plan = step.plan(attention, heads, self.pool.threads());
+        let (step, plan) = (&*step, &step.plans[plan].1);
         self.gathered.resize(self.gathered.len().max(plan.len), 0.0);
         let gathered = Pointer(self.gathered.as_mut_ptr());
         let out = Pointer(out.data.as_mut_ptr());
         let rooms = &self.rooms;
         let work = Work { isa, cache, attention, step, plan, heads, queries, pairs, gathered, out };
         // The last rows first: they see most, and a long task must not come last.
-        self.pool.run(work.plan.runs.len(), &|run| work.run(work.plan.runs.len() - 1 - run, rooms));
+        self.pool.run(plan.runs.len(), &|run| work.run(plan.runs.len() - 1 - run, rooms));
     }
 }
 
@@ -265,7 +178,7 @@ struct Work<'a> {
     cache: &'a Cache,
     attention: &'a Attention<'a>,
     step: &'a Step<'a>,
-    plan: Plan,
+    plan: &'a Plan,
     heads: Heads,
     queries: &'a Floats,
     /// Keys and values of the rows that are alone, if they are still to be kept.
@@ -320,6 +233,8 @@ impl Work<'_> {
         clear(own, head_len);
         call!(self.isa, attend(&block, room, own));
         if shared.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // For the next layer.
+            shared.left.store(shared.segments, Ordering::Relaxed);
             let len = shared.segments * size;
             // SAFETY: As above, and all tasks that share these segments have ended: each counted down, releasing what it
             // wrote, and this one was the last.

@@ -204,7 +204,7 @@ impl Model {
                 scratch.keep(&wanted);
             }
             let stage = Stage { number, layer, changes: &changes, kept: ends };
-            self.attend(&stage, kernels, (cache, &step, scratch));
+            self.attend(&stage, kernels, (cache, &mut step, scratch));
             self.feed_forward(&stage, kernels, scratch);
         }
         self.logits(kernels, &changes, scratch);
@@ -280,7 +280,7 @@ impl Model {
         &self,
         stage: &Stage<'_>,
         kernels: &mut Kernels,
-        (cache, step, scratch): (&mut Cache, &Step<'_>, &mut Scratch),
+        (cache, step, scratch): (&mut Cache, &mut Step<'_>, &mut Scratch),
     ) {
         let Stage { number, layer, kept, .. } = *stage;
         let Scratch { hidden, queries, keys, values, attended, added, inputs, rows, .. } = scratch;

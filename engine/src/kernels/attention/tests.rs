@@ -111,7 +111,7 @@ impl Case {
                 Turns { turning: turns.turning, angles }
             });
             let positions = range.clone().map(|at| if self.both_ways { self.tokens - 1 } else { at });
-            let step = Step::new(
+            let mut step = Step::new(
                 Places::new(range.clone().map(place).collect()),
                 (positions.collect(), vec![0; range.len()]),
                 vec![&pages],
@@ -125,7 +125,13 @@ impl Case {
             }
             let mut out = Floats::new(given.queries.len);
             out.resize(range.len());
-            kernels.attend(&mut cache, &attention, &step, (&some(&given.queries), pairs, &mut out));
+            let queries = some(&given.queries);
+            kernels.attend(&mut cache, &attention, &mut step, (&queries, pairs, &mut out));
+            // As the next layer does.
+            let mut again = Floats::new(out.len);
+            again.resize(range.len());
+            kernels.attend(&mut cache, &attention, &mut step, (&queries, None, &mut again));
+            assert_eq!(*out.data, *again.data, "by the same plan");
             all.extend_from_slice(&out.data);
         }
         all
