@@ -30,7 +30,8 @@ pub struct Limits {
 /// Measures limits, some runs at a time, so that they can be taken between others' turns.
 pub struct Gauge {
     ceilings: Ceilings,
-    limits: Limits,
+    /// What no measurement has said yet.
+    nothing: Limits,
 }
 
 impl Gauge {
@@ -42,27 +43,38 @@ impl Gauge {
     pub fn new(threads: usize, stream_bytes: usize) -> Result<Self, Fault> {
         let threads = threads.max(1);
         let ceilings = Ceilings::new(threads, stream_bytes)?;
-        let limits = Limits {
+        let nothing = Limits {
             threads,
             instructions: ceilings.instructions(),
             int8_macs_per_s: 0.0,
             stream_bytes_per_s: 0.0,
             stream_bytes,
         };
-        Ok(Self { ceilings, limits })
+        Ok(Self { ceilings, nothing })
     }
 
-    /// Measures once more, for some tens of milliseconds; gives the best so far.
+    /// Measures, for some tens of milliseconds.
     pub fn measure(&mut self) -> Limits {
+        let mut limits = self.nothing;
         for _ in 0..RUNS {
-            let macs = per_second(|| self.ceilings.multiply());
-            self.limits.int8_macs_per_s = self.limits.int8_macs_per_s.max(macs);
+            limits.int8_macs_per_s = limits.int8_macs_per_s.max(per_second(|| self.ceilings.multiply()));
         }
         for _ in 0..RUNS {
-            let bytes = per_second(|| self.ceilings.read());
-            self.limits.stream_bytes_per_s = self.limits.stream_bytes_per_s.max(bytes);
+            limits.stream_bytes_per_s = limits.stream_bytes_per_s.max(per_second(|| self.ceilings.read()));
         }
-        self.limits
+        limits
+    }
+}
+
+impl Limits {
+    /// The better of two measurements of the same machine.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            int8_macs_per_s: self.int8_macs_per_s.max(other.int8_macs_per_s),
+            stream_bytes_per_s: self.stream_bytes_per_s.max(other.stream_bytes_per_s),
+            ..self
+        }
     }
 }
 

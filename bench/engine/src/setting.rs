@@ -58,11 +58,9 @@ impl Setting {
     }
 
     pub(crate) fn limits(&self) -> Outcome<()> {
-        let mut gauge = self.gauge()?;
-        for _ in 0..4 {
-            gauge.measure();
-        }
-        let (limits, demand) = (gauge.measure(), self.demand()?);
+        let (mut gauge, demand) = (self.gauge()?, self.demand()?);
+        let first = gauge.measure();
+        let limits = (0..4).fold(first, |limits, _| limits.or(gauge.measure()));
         println!(
             "{} threads, {}: {:.0} GMAC/s; {:.1} GB/s over {} MB",
             limits.threads,

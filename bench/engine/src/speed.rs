@@ -1,5 +1,6 @@
 use clap::Args;
 use engine::gguf::Gguf;
+use engine::limits::Limits;
 use engine::measure::{Demand, decode, prefill};
 use engine::scheduler::Scheduler;
 use serde_json::{Value, json};
@@ -46,11 +47,12 @@ const TASKS: [Task; 4] = [
 const SHARE_GOALS: [f64; 2] = [0.45, 0.6];
 const PEERS: [&str; 2] = ["same", "best"];
 
-/// Tokens a second of every round, by task: Outcrop's, and each peer's.
+/// Of every round, by task: tokens a second, Outcrop's and each peer's, and what the machine gave around Outcrop's turn.
 #[derive(Default)]
 struct Turns {
     ours: [Vec<f64>; TASKS.len()],
     theirs: [[Vec<f64>; TASKS.len()]; PEERS.len()],
+    limits: [Vec<Limits>; TASKS.len()],
 }
 
 impl Speed {
@@ -72,15 +74,16 @@ impl Speed {
         // The first touch of everything is slower than all that follow.
         prefill(&scheduler, PROMPT, 0).map_err(fault)?;
         for round in 0..self.rounds {
-            gauge.measure();
             for (at, task) in TASKS.iter().enumerate() {
                 eprintln!("round {} of {}: {}", round + 1, self.rounds, task.name);
                 let seed = 1 + round as u64;
+                let before = gauge.measure();
                 let ours = match task.streams {
                     0 => prefill(&scheduler, PROMPT, seed),
                     streams => decode(&scheduler, streams, self.answer, seed),
                 };
                 turns.ours[at].push(ours.map_err(fault)?);
+                turns.limits[at].push(before.or(gauge.measure()));
                 for (which, file) in PEERS.iter().enumerate() {
                     let Some(peer) = &mut peer else { break };
                     let job = json!({"do": "turn", "file": file, "streams": task.streams, "prompt": PROMPT, "answer": self.answer});
@@ -89,28 +92,41 @@ impl Speed {
             }
         }
         turns.print(self.peers);
-        let limits = gauge.measure();
-        let shares = [
-            median(&turns.ours[0]) * demand.layer_macs as f64 / limits.int8_macs_per_s,
-            median(&turns.ours[1]) * demand.weight_bytes as f64 / limits.stream_bytes_per_s,
-        ];
-        println!(
-            "\nThe machine, best of the same run: {:.0} GMAC/s ({}), {:.1} GB/s, on {} threads. Prefill reaches {:.0}% of the \
-             products (goal 45%: {}), one stream {:.0}% of the memory's speed (goal 60%: {}).",
-            limits.int8_macs_per_s / 1e9,
-            limits.instructions,
-            limits.stream_bytes_per_s / 1e9,
-            limits.threads,
-            100.0 * shares[0],
-            verdict(shares[0] >= SHARE_GOALS[0]),
-            100.0 * shares[1],
-            verdict(shares[1] >= SHARE_GOALS[1]),
-        );
+        turns.print_shares(&demand);
         Ok(())
     }
 }
 
 impl Turns {
+    /// How near the machine's limits came, as they were right before and after each turn.
+    fn print_shares(&self, demand: &Demand) {
+        // Tokens a second that the products, and the memory, would allow.
+        let limit = |at: usize, limits: &Limits| match at {
+            0 => limits.int8_macs_per_s / demand.layer_macs as f64,
+            _ => limits.stream_bytes_per_s / demand.weight_bytes as f64,
+        };
+        let all = self.limits.iter().flatten().copied();
+        let Some(best) = all.reduce(Limits::or) else { return };
+        println!(
+            "\nThe machine, at best: {:.0} GMAC/s ({}), {:.1} GB/s, on {} threads. Of what it gave around each turn (of the best):",
+            best.int8_macs_per_s / 1e9,
+            best.instructions,
+            best.stream_bytes_per_s / 1e9,
+            best.threads,
+        );
+        let names = ["prefill, of the products", "one stream, of the memory's speed"];
+        for (at, (name, goal)) in names.into_iter().zip(SHARE_GOALS).enumerate() {
+            let limits: Vec<f64> = self.limits[at].iter().map(|limits| limit(at, limits)).collect();
+            let [middle, least, most] = ratios(&self.ours[at], &limits).map(|share| 100.0 * share);
+            println!(
+                "- {name}: {middle:.0}% ({least:.0}–{most:.0}; of the best {:.0}%), goal {:.0}%: {}",
+                100.0 * median(&self.ours[at]) / limit(at, &best),
+                100.0 * goal,
+                verdict(middle >= 100.0 * goal),
+            );
+        }
+    }
+
     fn print(&self, with_peers: bool) {
         let mut titles = vec!["tokens/s, medians", "Outcrop"];
         if with_peers {

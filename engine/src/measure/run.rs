@@ -166,7 +166,7 @@ fn limits(threads: usize, demand: &Demand, plan: &Plan, progress: &dyn Progress)
     let mut limits = gauge.measure();
     for round in 1..plan.rounds {
         progress.at(Stage::Limits, round, plan.rounds);
-        limits = gauge.measure();
+        limits = limits.or(gauge.measure());
     }
     Ok(limits)
 }
