@@ -68,8 +68,7 @@ impl Beside {
         let scheduler = self.setting.scheduler(&self.setting.plain())?;
         let mut peer = if self.peers { Some(Peer::start("speed.py", &self.setting)?) } else { None };
         if let Some(peer) = &mut peer {
-            eprintln!("llama.cpp finds its best options");
-            peer.ask(&json!({"do": "tune", "answer": self.answer}))?;
+            peer.tune(self.answer)?;
         }
         let counts: Vec<usize> = [0].into_iter().chain(self.busy.iter().copied()).collect();
         let mut turns = vec![[Vec::new(), Vec::new()]; counts.len()];
@@ -125,7 +124,7 @@ fn print(counts: &[usize], turns: &[[Vec<Turn>; 2]], with_peers: bool) {
         "CPU a second",
         "of alone",
         "speed kept of CPU kept",
-        "≥ 0.9",
+        &format!("≥ {SHARE_GOAL}"),
     ];
     let middle = |turns: &[Turn], of: fn(&Turn) -> f64| median(&turns.iter().map(of).collect::<Vec<_>>());
     let mut rows = Vec::new();

@@ -2,7 +2,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Outcome;
 use crate::setting::Setting;
@@ -46,6 +46,12 @@ impl Peer {
     /// The number of its process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Has llama.cpp try its options for answers of so many tokens, of which it takes the best from then on.
+    pub(crate) fn tune(&mut self, answer: usize) -> Outcome<Value> {
+        eprintln!("llama.cpp finds its best options");
+        self.ask(&json!({"do": "tune", "answer": answer}))
     }
 
     pub(crate) fn ask(&mut self, job: &Value) -> Outcome<Value> {

@@ -65,8 +65,7 @@ impl Speed {
         let mut gauge = setting.gauge()?;
         let mut peer = if self.peers { Some(Peer::start("speed.py", setting)?) } else { None };
         if let Some(peer) = &mut peer {
-            eprintln!("llama.cpp finds its best options");
-            let tuned = peer.ask(&json!({"do": "tune", "answer": self.answer}))?;
+            let tuned = peer.tune(self.answer)?;
             println!("llama.cpp's options, the best of those tried:\n{}\n", pretty(&tuned));
         }
         let mut turns = Turns::default();

@@ -68,6 +68,8 @@ impl Sum for Load {
 pub(super) struct Pace {
     /// In seconds: of any step, of each row, of each token read, of each token shared.
     costs: [f64; KINDS],
+    /// The sums that least squares want, of steps of which each further one leaves [`MEMORY`]: how many there are, and over
+    /// them what is paid how often for each second, each by each and each alone.
     steps: f64,
     products: [[f64; KINDS]; KINDS],
     totals: [f64; KINDS],
@@ -97,8 +99,10 @@ impl Pace {
         }
         self.steps = self.steps * MEMORY + 1.0;
         self.scale();
+        let believed = BELIEF.iter().zip(&self.totals).map(|(cost, total)| cost * total).sum::<f64>();
+        let row = self.steps / believed;
         for kind in (0..SWEEPS).flat_map(|_| 0..KINDS) {
-            self.mend(kind);
+            self.mend(kind, BELIEF_STEPS / (BELIEF[kind] * row).powi(2));
         }
     }
 
@@ -111,10 +115,8 @@ impl Pace {
         }
     }
 
-    /// Finds a kind's cost by the others'.
-    fn mend(&mut self, kind: usize) {
-        let row = self.steps / BELIEF.iter().zip(&self.totals).map(|(cost, total)| cost * total).sum::<f64>();
-        let inertia = BELIEF_STEPS / (BELIEF[kind] * row).powi(2);
+    /// Finds a kind's cost by the others'; the less steps say of it, the more `inertia` keeps it as it was.
+    fn mend(&mut self, kind: usize, inertia: f64) {
         let off = self.totals[kind] - self.fitted(kind);
         self.costs[kind] = (self.costs[kind] + off / (self.products[kind][kind] + inertia)).max(0.0);
     }
