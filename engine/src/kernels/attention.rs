@@ -256,9 +256,10 @@ unsafe fn widen<'a, A: Vector, T: Number>(sheet: &Sheet<'_, T>, to: &'a mut [Lin
     // SAFETY: The caller's promise; sixteen numbers are loaded at a time.
     unsafe {
         let by = scales::<A>(sheet.scales.map(|[keys, _]| keys));
-        for (from, to) in sheet.keys.chunks_exact(PAGE_TOKENS).zip(keys.as_chunks_mut::<PARTS>().0) {
-            for part in 0..PARTS {
-                A::store(T::load::<A>(from[part * LANES..].as_ptr(), by[part]), &mut to[part].0);
+        let parts = sheet.keys.chunks_exact(head_len * LANES).zip(keys.chunks_exact_mut(head_len));
+        for ((from, to), by) in parts.zip(by) {
+            for (from, to) in from.as_chunks::<LANES>().0.iter().zip(to) {
+                A::store(T::load::<A>(from.as_ptr(), by), &mut to.0);
             }
         }
         let mut by_token = [Line([1.0; LANES]); PARTS];
@@ -282,7 +283,7 @@ fn fetch<A: Vector, T: Number>(next: &Next<T>, head_len: usize) {
     let bytes = |numbers: usize| numbers * size_of::<T>();
     let rows = next.tokens.start * head_len..next.tokens.end * head_len;
     let all = head_len * PAGE_TOKENS;
-    for part in [0..all, all + rows.start..all + rows.end] {
+    for part in [0..next.keys_wanted(head_len), all + rows.start..all + rows.end] {
         for at in (bytes(part.start)..bytes(part.end)).step_by(size_of::<Line>()) {
             A::fetch(next.keys.cast::<u8>().wrapping_add(at));
         }

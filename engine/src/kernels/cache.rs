@@ -1,14 +1,17 @@
 //! Keys and values of past tokens, in pages.
 //!
 //! A page holds 32 tokens of all layers, in 16-bit floats, or in 8-bit integers with a scale for each token's key and value
-//! of a head. Of each layer and head it has first the scales, if any: those of keys, then those of values; then the keys,
-//! dimension by dimension, so that 32 scores are made side by side; then the values, token by token. Pages take memory
+//! of a head. Of each layer and head it has first the scales, if any: those of keys, then those of values; then the keys of
+//! sixteen tokens, dimension by dimension, so that sixteen scores are made side by side, and those of the other sixteen, so
+//! that memory is asked for half the keys where a page is half full; then the values, token by token. Pages take memory
 //! when they are first used.
 
 #![expect(unsafe_code, reason = "several threads write to one page, each its own tokens")]
 
 use std::cell::UnsafeCell;
 use std::str::FromStr;
+
+use super::lanes::LANES;
 
 /// How many tokens a page holds.
 pub(crate) const PAGE_TOKENS: usize = 32;
@@ -93,7 +96,7 @@ pub(super) type Scales = [u16; PAGE_TOKENS];
 /// Keys and values of a head in a page.
 #[derive(Clone, Copy)]
 pub(super) struct Kept<'a, T> {
-    /// Dimension by dimension.
+    /// Those of sixteen tokens after the other, each dimension by dimension.
     pub(super) keys: &'a [T],
     /// Token by token.
     pub(super) values: &'a [T],
@@ -203,7 +206,7 @@ impl Cache {
         page.numbers[start..][..len].as_ptr().cast_mut().cast()
     }
 
-    /// Where the keys of a head begin, dimension by dimension. Its values follow, token by token.
+    /// Where the keys of a head begin. Its values follow.
     pub(super) fn keys(&self, page: Page, layer: usize, head: usize) -> *mut u8 {
         self.head(page, layer, head).wrapping_add(self.geometry.kv.scale_lines() * PAGE_TOKENS).cast()
     }
@@ -252,9 +255,10 @@ impl Cache {
             }
         }
         let to = self.keys(place.page, layer, head).cast::<T>();
+        let first = slot / LANES * LANES * head_len + slot % LANES;
         for (dimension, number) in key.iter().enumerate() {
             // SAFETY: Within the head's keys; the place is the caller's alone.
-            unsafe { *to.add(dimension * PAGE_TOKENS + slot) = *number };
+            unsafe { *to.add(first + dimension * LANES) = *number };
         }
         // SAFETY: Within the head's values; the place is the caller's alone.
         unsafe {

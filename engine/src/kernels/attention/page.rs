@@ -19,7 +19,7 @@ use crate::kernels::vector::Vector;
 pub(crate) struct Sheet<'a, T> {
     /// The position of its first token.
     pub(super) start: usize,
-    /// Keys, dimension by dimension.
+    /// Keys: those of sixteen tokens after the other, each dimension by dimension.
     pub(super) keys: &'a [T],
     /// Values, token by token.
     pub(super) values: &'a [T],
@@ -40,6 +40,11 @@ pub(crate) struct Next<T> {
 }
 
 impl<T> Next<T> {
+    /// How many of the numbers of its keys are wanted: those of sixteen tokens, or of all.
+    pub(super) fn keys_wanted(&self, head_len: usize) -> usize {
+        self.tokens.end.next_multiple_of(LANES) * head_len
+    }
+
     /// The same page, of numbers of another type.
     pub(super) fn cast<U>(self) -> Next<U> {
         Next { keys: self.keys.cast(), tokens: self.tokens }
@@ -179,15 +184,17 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
     // SAFETY: The caller's promise: dimensions are below the length of a head, parts within the page.
     unsafe {
         let scales = scales::<A>(sheet.scales.map(|[keys, _]| keys));
+        let (line, mut next) = (const { size_of::<Line>() / size_of::<T>() }, sheet.next.keys);
+        let mut wanted = sheet.next.keys_wanted(bundle.head_len) / line;
         for first in parts.step_by(P) {
             let mut sums = [[A::splat(0.0); P]; N];
-            let mut key = sheet.keys.as_ptr().add(first * LANES);
+            let part_len = bundle.head_len * LANES;
+            let mut key = sheet.keys.as_ptr().add(first * part_len);
             let mut query = bundle.queries.as_ptr().cast::<f32>();
-            let mut next = sheet.next.keys.wrapping_add(first * LANES);
             for _ in 0..bundle.head_len {
                 let mut numbers = [A::splat(0.0); P];
                 for part in 0..P {
-                    numbers[part] = T::load::<A>(key.add(part * LANES), scales[first + part]);
+                    numbers[part] = T::load::<A>(key.add(part * part_len), scales[first + part]);
                 }
                 for at in 0..N {
                     let number = A::splat(*query.add(at * QUERY_STRIDE));
@@ -195,11 +202,12 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
                         sums[at][part] = A::mul_add(numbers[part], number, sums[at][part]);
                     }
                 }
-                if T::FAR {
+                if T::FAR && wanted > 0 {
                     A::fetch(next.cast());
-                    next = next.wrapping_add(PAGE_TOKENS);
+                    next = next.wrapping_add(line);
+                    wanted -= 1;
                 }
-                key = key.add(PAGE_TOKENS);
+                key = key.add(LANES);
                 query = query.add(1);
             }
             for at in 0..N {
