@@ -194,11 +194,10 @@ impl Work<'_> {
         let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let mut room = free().pop().unwrap_or_default();
         let tasks = &self.plan.tasks[self.plan.runs[run].clone()];
-        // What comes after the last one is what the thread's next run begins with, if no other thread has taken it.
+        // A thread goes through runs from the last on: the one before is its next, if no other thread has taken it.
         let later = run.checked_sub(1).map(|run| &self.plan.tasks[self.plan.runs[run].start]);
-        let following = tasks.iter().skip(1).map(Some).chain([later]);
-        for (task, next) in tasks.iter().zip(following) {
-            self.attend(task, next, &mut room);
+        for (number, task) in tasks.iter().enumerate() {
+            self.attend(task, tasks.get(number + 1).or(later), &mut room);
         }
         free().push(room);
     }

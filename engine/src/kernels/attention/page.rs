@@ -184,17 +184,17 @@ unsafe fn scores<A: Vector, T: Number, const N: usize, const P: usize>(
     // SAFETY: The caller's promise: dimensions are below the length of a head, parts within the page.
     unsafe {
         let scales = scales::<A>(sheet.scales.map(|[keys, _]| keys));
+        let half_len = bundle.head_len * LANES;
         let (line, mut next) = (const { size_of::<Line>() / size_of::<T>() }, sheet.next.keys);
         let mut wanted = sheet.next.keys_wanted(bundle.head_len) / line;
         for first in parts.step_by(P) {
             let mut sums = [[A::splat(0.0); P]; N];
-            let part_len = bundle.head_len * LANES;
-            let mut key = sheet.keys.as_ptr().add(first * part_len);
+            let mut key = sheet.keys.as_ptr().add(first * half_len);
             let mut query = bundle.queries.as_ptr().cast::<f32>();
             for _ in 0..bundle.head_len {
                 let mut numbers = [A::splat(0.0); P];
                 for part in 0..P {
-                    numbers[part] = T::load::<A>(key.add(part * part_len), scales[first + part]);
+                    numbers[part] = T::load::<A>(key.add(part * half_len), scales[first + part]);
                 }
                 for at in 0..N {
                     let number = A::splat(*query.add(at * QUERY_STRIDE));
