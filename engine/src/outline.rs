@@ -58,8 +58,7 @@ impl Outline {
 fn packed_bytes(tensor: &Tensor<'_>) -> u64 {
     let Some(form) = Form::of(tensor.kind) else { return tensor.bytes.len() as u64 };
     let numbers = tensor.columns() as u64 * tensor.rows() as u64;
-    let scales = (if form.half_scales { 2 } else { 4 }) * (if form.has_minimums { 2 } else { 1 });
-    numbers * form.bits as u64 / 8 + numbers / form.group_len as u64 * scales
+    numbers / form.group_len as u64 * form.group_bits() as u64 / 8
 }
 
 #[cfg(test)]
