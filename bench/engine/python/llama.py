@@ -87,13 +87,30 @@ class Context:
         lib.llama_free(self.context)
 
 
-def requantise(source, target, threads):
-    """Writes the model in Q4_0, llama.cpp's fastest format on CPUs: every matrix, from the values of the file."""
+def requantised(source, pure, threads):
+    """The path of the model in Q4_0, llama.cpp's fastest format on CPUs, written from the values of the file unless it is there.
+
+    llama.cpp's quantiser keeps the output matrix in 8 bits (`pure`: that one in Q4_0 too).
+    """
+    suffix = ".Q4_0-pure.gguf" if pure else ".Q4_0-mostly.gguf"
+    target = os.path.join(os.environ["OUTCROP_BENCH_CACHE"], os.path.basename(source) + suffix)
+    if os.path.exists(target):
+        return target
     lib.llama_log_set(QUIET, None)
     params = lib.llama_model_quantize_default_params()
-    params.ftype, params.allow_requantize, params.pure = lib.LLAMA_FTYPE_MOSTLY_Q4_0, True, True
+    params.ftype, params.allow_requantize, params.pure = lib.LLAMA_FTYPE_MOSTLY_Q4_0, True, pure
     params.nthread = threads
     part = target + ".part"
     if lib.llama_model_quantize(os.fsencode(source), os.fsencode(part), ctypes.byref(params)) != 0:
         raise SystemExit(f"llama.cpp does not re-quantise {source}")
     os.replace(part, target)
+    return target
+
+
+def forms(path, threads):
+    """The model as the file has it and as llama.cpp is faster with it, by the names that jobs give them."""
+    return {
+        "same": Model(path),
+        "Q4_0": Model(requantised(path, False, threads)),
+        "Q4_0 pure": Model(requantised(path, True, threads)),
+    }

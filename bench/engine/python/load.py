@@ -79,9 +79,7 @@ def main():
         job = json.loads(line)
         path = args.model
         if job["best"]:
-            path = os.path.join(os.environ["OUTCROP_BENCH_CACHE"], os.path.basename(args.model) + ".Q4_0.gguf")
-            if not os.path.exists(path):
-                llama.requantise(args.model, path, args.threads)
+            path = llama.requantised(args.model, False, args.threads)
         if path not in models:
             models[path] = llama.Model(path)
         seen = serve(models[path], job["slots"], job["arrivals"], job["context"], args.threads)

@@ -1,6 +1,7 @@
 """How far answers are from float32's: reads lines `{"tokens": […], "logits": PATH}`, writes sums over their positions.
 
-`logits` are Outcrop's, a row for each position but the last. Rows of the reference and of llama.cpp are computed here.
+`logits` are Outcrop's, a row for each position but the last. Rows of the reference and of llama.cpp, on the same file and in its
+faster formats, are computed here.
 """
 
 import argparse
@@ -25,23 +26,28 @@ def main():
     words.add_argument("--model", required=True)
     words.add_argument("--threads", type=int, required=True)
     args = words.parse_args()
-    reference, model = Reference(args.model), llama.Model(args.model)
-    peer = llama.Context(model, 1024, threads=args.threads)
+    reference = Reference(args.model)
+    models = llama.forms(args.model, args.threads)
+    peers = {name: llama.Context(model, 1024, threads=args.threads) for name, model in models.items()}
+
+    def rows_of(peer, tokens):
+        peer.clear()
+        peer.prompt(tokens, every=True)
+        return np.stack([peer.logits(at) for at in range(len(tokens))])
+
     for line in sys.stdin:
         job = json.loads(line)
         tokens = job["tokens"]
         rows, nexts = len(tokens) - 1, np.asarray(tokens[1:])
         truth = log_probabilities(reference.logits(tokens[:-1]))
         weights = np.exp(truth)
-        peer.clear()
-        peer.prompt(tokens[:-1], every=True)
-        theirs = log_probabilities(np.stack([peer.logits(at) for at in range(rows)]))
-        ours = np.fromfile(job["logits"], np.float32).reshape(rows, -1)[:, : truth.shape[1]].copy()
-        ours = log_probabilities(ours)
+        contenders = {"outcrop": lambda: np.fromfile(job["logits"], np.float32).reshape(rows, -1)[:, : truth.shape[1]].copy()}
+        contenders |= {name: lambda peer=peer: rows_of(peer, tokens[:-1]) for name, peer in peers.items()}
         best = truth.argmax(-1)
         of = lambda rows_: rows_[np.arange(rows), nexts]
         seen = {"rows": rows, "reference": {"nll": float(-of(truth).sum(dtype=np.float64))}}
-        for name, said in (("outcrop", ours), ("llama", theirs)):
+        for name, logits in contenders.items():
+            said = log_probabilities(logits())
             kl = (weights * (truth - said)).sum(-1, dtype=np.float64)
             seen[name] = {
                 "nll": float(-of(said).sum(dtype=np.float64)),

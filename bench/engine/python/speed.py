@@ -63,10 +63,7 @@ def main():
     words.add_argument("--model", required=True)
     words.add_argument("--threads", type=int, required=True)
     args = words.parse_args()
-    best = os.path.join(os.environ["OUTCROP_BENCH_CACHE"], os.path.basename(args.model) + ".Q4_0.gguf")
-    if not os.path.exists(best):
-        llama.requantise(args.model, best, args.threads)
-    models = {"same": llama.Model(args.model), "best": llama.Model(best)}
+    models = llama.forms(args.model, args.threads)
     chosen = {}
 
     def turn(file, task, with_options, prompt, answer, seed):

@@ -76,19 +76,25 @@ impl Sequence for Forced {
 struct Sums {
     rows: f64,
     reference_nll: f64,
-    /// Outcrop's, then llama.cpp's.
-    nll: [f64; 2],
-    same_best: [f64; 2],
-    kl: [Vec<f64>; 2],
+    /// By contender.
+    nll: [f64; CONTENDERS.len()],
+    same_best: [f64; CONTENDERS.len()],
+    kl: [Vec<f64>; CONTENDERS.len()],
 }
 
-const CONTENDERS: [&str; 2] = ["outcrop", "llama"];
+/// Whose logits are compared, as the script names them and as people do. The goal is about the first two.
+const CONTENDERS: [[&str; 2]; 4] = [
+    ["outcrop", "Outcrop"],
+    ["same", "llama.cpp, same file"],
+    ["Q4_0", "llama.cpp, Q4_0"],
+    ["Q4_0 pure", "llama.cpp, Q4_0, output too"],
+];
 
 impl Sums {
     fn add(&mut self, seen: &Value) {
         self.rows += number(seen, "/rows");
         self.reference_nll += number(seen, "/reference/nll");
-        for (at, name) in CONTENDERS.into_iter().enumerate() {
+        for (at, [name, _]) in CONTENDERS.into_iter().enumerate() {
             self.nll[at] += number(seen, &format!("/{name}/nll"));
             self.same_best[at] += number(seen, &format!("/{name}/same_best"));
             let kl = seen.pointer(&format!("/{name}/kl")).and_then(Value::as_array);
@@ -106,13 +112,13 @@ impl Sums {
 
     fn print(&self) {
         let reference = (self.reference_nll / self.rows).exp();
-        let row = |at: usize, name: &str| {
+        let row = |at: usize| {
             let mut kl = self.kl[at].clone();
             kl.sort_by(f64::total_cmp);
             let quantile =
                 |share: f64| kl.get((kl.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
             vec![
-                name.to_owned(),
+                CONTENDERS[at][1].to_owned(),
                 format!("{:.3e}", self.mean_kl(at)),
                 format!("{:.3e}", quantile(0.5)),
                 format!("{:.3e}", quantile(0.99)),
@@ -133,7 +139,7 @@ impl Sums {
                 "perplexity",
                 "off float32's",
             ],
-            &[exact, row(0, "Outcrop"), row(1, "llama.cpp")],
+            &[exact].into_iter().chain((0..CONTENDERS.len()).map(row)).collect::<Vec<_>>(),
         );
         let off = |of: f64| (self.perplexity(0) / of - 1.0).abs();
         println!(
