@@ -60,7 +60,7 @@ impl Next {
         let mut next = Self::NOTHING;
         for (place, matrix) in next.places.iter_mut().zip(matrices) {
             *place = matrix.place(tiles.start);
-            next.lines = tiles.len() * matrix.lines_per_tile();
+            next.lines = tiles.len() / TILES * matrix.lines_per_pair();
         }
         next
     }
@@ -78,13 +78,13 @@ impl Part {
     /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`, in whole pairs of tiles; it may
     /// be any place.
     pub(super) fn distance(&self, matrix: &Matrix, tile: usize) -> isize {
-        let pair = TILES * matrix.lines_per_tile();
+        let pair = matrix.lines_per_pair();
         let ahead = tile + (LINES_AHEAD / pair).max(1) * TILES;
         let here = matrix.place(tile).addr();
         let there = if ahead < self.end || self.next.is_null() {
             matrix.place(ahead).addr()
         } else {
-            self.next.wrapping_add((ahead - self.end) * matrix.lines_per_tile()).addr()
+            self.next.wrapping_add((ahead - self.end) / TILES * pair).addr()
         };
         there.wrapping_sub(here).cast_signed()
     }

@@ -17,7 +17,7 @@ use std::arch::x86_64::{
 
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
-use super::matrix::{Tile, Tiles};
+use super::matrix::{Places, Tiles};
 use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
@@ -198,10 +198,9 @@ impl Arch for Avx2 {
         to: &mut [[Lanes; R]; TILES],
     ) {
         for (at, to) in to.iter_mut().enumerate() {
-            let tile = tiles.tile(at);
             for half in 0..2 {
                 // SAFETY: The caller's promise.
-                unsafe { half_products::<F, R>(&tile, rows, groups, (half, to)) };
+                unsafe { half_products::<F, R>((tiles, at, half), rows, groups, to) };
             }
         }
     }
@@ -213,24 +212,25 @@ impl Arch for Avx2 {
 /// As for [`Arch::products`].
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn half_products<F: Shape, const R: usize>(
-    tile: &Tile<'_>,
+    (tiles, tile, half): (&Tiles<'_>, usize, usize),
     rows: &[&[Block]; R],
     groups: usize,
-    (half, to): (usize, &mut [Lanes; R]),
+    to: &mut [Lanes; R],
 ) {
-    // SAFETY: The caller promises that tile and rows have `groups` groups.
+    let places = const { Places::of(F::FORM) };
+    // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
         let mut products = [_mm256_setzero_ps(); R];
         for group in 0..groups {
-            let sums = integers::<F, R>(tile, rows, group, half);
+            let sums = integers::<F, R>((tiles, tile, half), rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
-            let scale = scales::<F>(tile.scales, group, half);
+            let scale = scales::<F>(tiles, places.scales(group, tile), half);
             for row in 0..R {
                 let both = _mm256_mul_ps(scale, _mm256_set1_ps(rows[row].get_unchecked(block).scale));
                 products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row]), both, products[row]);
             }
             if F::FORM.has_minimums {
-                let minimum = scales::<F>(tile.minimums, group, half);
+                let minimum = scales::<F>(tiles, places.minimums(group, tile), half);
                 for row in 0..R {
                     let sum = _mm256_set1_ps(rows[row].get_unchecked(block).sum);
                     products[row] = _mm256_fmadd_ps(minimum, sum, products[row]);
@@ -248,12 +248,12 @@ unsafe fn half_products<F: Shape, const R: usize>(
 /// As for [`Arch::products`].
 #[inline(always)]
 unsafe fn integers<F: Shape, const R: usize>(
-    tile: &Tile<'_>,
+    (tiles, tile, half): (&Tiles<'_>, usize, usize),
     rows: &[&[Block]; R],
     group: usize,
-    half: usize,
 ) -> [__m256i; R] {
-    // SAFETY: The caller's promise: the group is within tile and rows.
+    let places = const { Places::of(F::FORM) };
+    // SAFETY: The caller's promise: the group is within tiles and rows.
     unsafe {
         let mut sums = [_mm256_setzero_si256(); R];
         for row in 0..R {
@@ -262,11 +262,10 @@ unsafe fn integers<F: Shape, const R: usize>(
             sums[row] = _mm256_set1_epi32(negated * i32::from(F::FORM.offset));
         }
         let words = F::FORM.group_len / 4;
-        let lines = words * F::FORM.bits / 8;
         let low_nibbles = _mm256_set1_epi8(15);
-        for line in 0..lines {
-            let at = tile.quants.as_ptr().add(group * lines + line).cast::<__m256i>().add(half);
-            let packed = _mm256_load_si256(at);
+        for line in 0..places.quants_each {
+            let at = tiles.lines.as_ptr().add(places.quants(group, line, tile));
+            let packed = _mm256_load_si256(at.cast::<__m256i>().add(half));
             if F::FORM.bits == 4 {
                 let low = _mm256_and_si256(packed, low_nibbles);
                 let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low_nibbles);
@@ -327,16 +326,16 @@ unsafe fn add_large<const R: usize>(
 }
 
 /// # Safety
-/// The CPU has AVX2 and F16C, and the group is within the bytes.
+/// The CPU has AVX2 and F16C, and sixteen scales begin at this byte of the tiles.
 #[inline(always)]
-unsafe fn scales<F: Shape>(bytes: &[u8], group: usize, half: usize) -> __m256 {
-    let at = group * LANES + half * HALF;
+unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, start: usize, half: usize) -> __m256 {
     // SAFETY: The caller's promise.
     unsafe {
+        let from = tiles.lines.as_ptr().cast::<u8>().add(start);
         if F::FORM.half_scales {
-            _mm256_cvtph_ps(_mm_loadu_si128(bytes.as_ptr().add(at * 2).cast()))
+            _mm256_cvtph_ps(_mm_loadu_si128(from.add(half * HALF * 2).cast()))
         } else {
-            _mm256_loadu_ps(bytes.as_ptr().add(at * 4).cast())
+            _mm256_loadu_ps(from.add(half * HALF * 4).cast())
         }
     }
 }

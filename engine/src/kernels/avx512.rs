@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
-use super::matrix::{Line, Tiles};
+use super::matrix::{Places, Tiles};
 use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
@@ -188,6 +188,7 @@ unsafe fn products<F: Shape, const R: usize>(
     groups: usize,
     to: &mut [[Lanes; R]; TILES],
 ) {
+    let places = const { Places::of(F::FORM) };
     // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
         let mut products = [[_mm512_setzero_ps(); R]; TILES];
@@ -198,13 +199,13 @@ unsafe fn products<F: Shape, const R: usize>(
             let sums = integers::<F, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
             for (tile, (sums, products)) in sums.iter().zip(&mut products).enumerate() {
-                let scale = scales::<F>(tiles, (tile, 0), group);
+                let scale = scales::<F>(tiles, places.scales(group, tile));
                 for row in 0..R {
                     let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
                     products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
                 }
                 if F::FORM.has_minimums {
-                    let minimum = scales::<F>(tiles, (tile, tiles.sections.minimums), group);
+                    let minimum = scales::<F>(tiles, places.minimums(group, tile));
                     for row in 0..R {
                         let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
                         products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
@@ -231,6 +232,7 @@ unsafe fn integers<F: Shape, const R: usize>(
     rows: &[&[Block]; R],
     group: usize,
 ) -> [[__m512i; R]; TILES] {
+    let places = const { Places::of(F::FORM) };
     // SAFETY: The caller's promise: the group is within tiles and rows.
     unsafe {
         let mut sums = [[_mm512_setzero_si512(); R]; TILES];
@@ -247,13 +249,11 @@ unsafe fn integers<F: Shape, const R: usize>(
             }
         }
         let words = F::FORM.group_len / 4;
-        let lines = words * F::FORM.bits / 8;
         let low_nibbles = _mm512_set1_epi8(15);
-        for line in 0..lines {
+        for line in 0..places.quants_each {
             let mut packed = [_mm512_setzero_si512(); TILES];
             for (tile, packed) in packed.iter_mut().enumerate() {
-                let start = tile * tiles.lines_per_tile + tiles.sections.quants;
-                let from = tiles.lines.as_ptr().add(start + group * lines + line);
+                let from = tiles.lines.as_ptr().add(places.quants(group, line, tile));
                 *packed = _mm512_load_si512(from.cast());
             }
             if F::FORM.bits == 4 {
@@ -294,14 +294,13 @@ unsafe fn add<const R: usize>(
     }
 }
 
-/// Asks for a group's part of what lies so far from the tiles: line after line, in whatever order they are read, since memory
-/// gives most when it is asked so.
+/// Asks for what lies so far from a group of the tiles.
 ///
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
 unsafe fn fetch<F: Shape>(tiles: &Tiles<'_>, group: usize) {
-    let lines = const { TILES * LANES * F::FORM.group_bits() / (8 * size_of::<Line>()) };
+    let lines = const { Places::of(F::FORM).all };
     let from = tiles.lines.as_ptr().wrapping_add(group * lines).wrapping_byte_offset(tiles.ahead.0);
     for line in 0..lines {
         // SAFETY: The caller's promise; it is no access, so the address may be anything.
@@ -310,14 +309,12 @@ unsafe fn fetch<F: Shape>(tiles: &Tiles<'_>, group: usize) {
 }
 
 /// # Safety
-/// The CPU has AVX-512, and `part` is a tile, and where its scales or its minimums begin, which have the group.
+/// The CPU has AVX-512, and sixteen scales begin at this byte of the tiles.
 #[inline(always)]
-unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, (tile, part): (usize, usize), group: usize) -> __m512 {
-    let bytes_each = if F::FORM.half_scales { 2 } else { 4 };
+unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, start: usize) -> __m512 {
     // SAFETY: The caller's promise.
     unsafe {
-        let start = tiles.lines.as_ptr().add(tile * tiles.lines_per_tile + part);
-        let from = start.cast::<u8>().add(group * LANES * bytes_each);
+        let from = tiles.lines.as_ptr().cast::<u8>().add(start);
         if F::FORM.half_scales {
             _mm512_cvtph_ps(_mm256_loadu_si256(from.cast()))
         } else {

@@ -4,6 +4,9 @@
 //! columns: one instruction multiplies them by the same four activations and adds the products to sixteen sums, so no
 //! sum is ever taken across lanes. Quants below 16 are packed two to a byte. Nothing is rounded: a 4-bit tile with
 //! 16-bit scales has exactly the bytes of its blocks in the file.
+//!
+//! Tiles come in pairs, whose numbers lie in the order in which a kernel reads them, group after group: memory is fastest
+//! where it is read on and on, and CPUs fetch ahead what is read so.
 
 use std::ops::Range;
 
@@ -31,7 +34,7 @@ pub(crate) struct Matrix {
     /// Added to each row's product; whole tiles.
     pub(super) bias: Option<Vec<f32>>,
     lines: Vec<Line>,
-    lines_per_tile: usize,
+    lines_per_pair: usize,
 }
 
 /// How a matrix keeps its numbers.
@@ -39,7 +42,7 @@ pub(crate) struct Matrix {
 pub(super) enum Storage {
     /// Column after column: sixteen floats of this width.
     Floats(Width),
-    /// Scales, minimums and quants of all groups, each group with those of sixteen rows.
+    /// Group after group, each as [`Places`] says.
     Quants(Form),
 }
 
@@ -51,27 +54,10 @@ pub(super) enum Width {
     BF16,
 }
 
-/// Sixteen rows of a quantised matrix.
-#[derive(Clone, Copy)]
-pub(super) struct Tile<'a> {
-    /// Of each group, sixteen floats of 16 or 32 bits.
-    pub(super) scales: &'a [u8],
-    /// As the scales, or empty.
-    pub(super) minimums: &'a [u8],
-    /// Of each group, 64 bytes for four columns, or for eight where two quants share a byte: the first half of the
-    /// group's columns in the low nibbles, the second in the high ones.
-    pub(super) quants: &'a [Line],
-}
-
-/// Neighbouring tiles of a quantised matrix.
+/// A pair of tiles of a quantised matrix.
 #[derive(Clone)]
 pub(super) struct Tiles<'a> {
-    /// Tile after tile: scales, minimums and quants.
     pub(super) lines: &'a [Line],
-    /// How many lines a tile has.
-    pub(super) lines_per_tile: usize,
-    /// Where the others of its parts begin.
-    pub(super) sections: Sections,
     /// How far from what is read, in bytes, lies what memory is asked for meanwhile, while these groups are read; it may be
     /// any place.
     pub(super) ahead: (isize, Range<usize>),
@@ -79,38 +65,49 @@ pub(super) struct Tiles<'a> {
     pub(super) groups: usize,
 }
 
-impl<'a> Tiles<'a> {
-    /// The tile of this number.
-    #[inline(always)]
-    pub(super) fn tile(&self, tile: usize) -> Tile<'a> {
-        let lines = &self.lines[tile * self.lines_per_tile..][..self.lines_per_tile];
-        Tile {
-            scales: as_bytes(&lines[..self.sections.minimums]),
-            minimums: as_bytes(&lines[self.sections.minimums..self.sections.quants]),
-            quants: &lines[self.sections.quants..],
-        }
-    }
-}
-
-/// Where a tile's parts begin, in lines; the scales come first.
+/// Where the numbers of a group lie in a pair of tiles: the scales of both, the minimums of both, then the first line of
+/// quants of each, the second of each, and so on.
 #[derive(Clone, Copy)]
-pub(super) struct Sections {
-    pub(super) minimums: usize,
-    pub(super) quants: usize,
-    end: usize,
+pub(super) struct Places {
+    /// What a scale, or a minimum, takes.
+    scale_bytes: usize,
+    /// Where minimums begin, in lines.
+    minimums: usize,
+    /// Where quants begin.
+    quants: usize,
+    /// How many lines of quants each tile has: four columns a line, or eight where two quants share a byte, the first half of
+    /// the group's columns in the low nibbles, the second in the high ones.
+    pub(super) quants_each: usize,
+    /// How many lines the group takes, of both tiles.
+    pub(super) all: usize,
 }
 
-impl Sections {
-    fn of(form: Form, columns: usize) -> Self {
-        let groups = columns / form.group_len;
-        let scales = (groups * LANES * scale_bytes(form)).div_ceil(LINE_BYTES);
-        let quants = scales * if form.has_minimums { 2 } else { 1 };
-        Self { minimums: scales, quants, end: quants + columns * LANES * form.bits / 8 / LINE_BYTES }
+impl Places {
+    pub(super) const fn of(form: Form) -> Self {
+        let scale_bytes = if form.half_scales { 2 } else { 4 };
+        let minimums = TILES * LANES * scale_bytes / LINE_BYTES;
+        let quants = if form.has_minimums { 2 * minimums } else { minimums };
+        let quants_each = form.group_len * LANES * form.bits / 8 / LINE_BYTES;
+        Self { scale_bytes, minimums, quants, quants_each, all: quants + TILES * quants_each }
     }
-}
 
-const fn scale_bytes(form: Form) -> usize {
-    if form.half_scales { 2 } else { 4 }
+    /// The byte of the pair at which a tile's scales begin.
+    #[inline(always)]
+    pub(super) const fn scales(self, group: usize, tile: usize) -> usize {
+        group * self.all * LINE_BYTES + tile * LANES * self.scale_bytes
+    }
+
+    /// The byte at which a tile's minimums begin.
+    #[inline(always)]
+    pub(super) const fn minimums(self, group: usize, tile: usize) -> usize {
+        self.scales(group, tile) + self.minimums * LINE_BYTES
+    }
+
+    /// The line of the pair that is this line of a tile's quants.
+    #[inline(always)]
+    pub(super) const fn quants(self, group: usize, line: usize, tile: usize) -> usize {
+        group * self.all + self.quants + line * TILES + tile
+    }
 }
 
 impl Matrix {
@@ -120,23 +117,24 @@ impl Matrix {
     /// A scale is infinite or no number.
     pub(crate) fn pack(tensor: &Tensor<'_>, pool: &mut Pool) -> Result<Self, Fault> {
         let (rows, columns) = (tensor.rows(), tensor.columns());
-        let floats =
-            |width, bytes: usize| (Storage::Floats(width), (columns * bytes * LANES).div_ceil(LINE_BYTES));
-        let (kind, lines_per_tile) = match (Form::of(tensor.kind), tensor.kind) {
-            (Some(form), _) => (Storage::Quants(form), Sections::of(form, columns).end),
+        let floats = |width, bytes: usize| {
+            (Storage::Floats(width), TILES * (columns * bytes * LANES).div_ceil(LINE_BYTES))
+        };
+        let (kind, lines_per_pair) = match (Form::of(tensor.kind), tensor.kind) {
+            (Some(form), _) => (Storage::Quants(form), columns / form.group_len * Places::of(form).all),
             (None, TensorType::F16) => floats(Width::F16, 2),
             (None, TensorType::BF16) => floats(Width::BF16, 2),
             (None, _) => floats(Width::F32, 4),
         };
-        let tiles = rows.div_ceil(LANES).next_multiple_of(TILES);
-        let mut lines = vec![Line([0; 64]); tiles * lines_per_tile];
+        let pairs = rows.div_ceil(TILES * LANES);
+        let mut lines = vec![Line([0; 64]); pairs * lines_per_pair];
         let finite = std::sync::atomic::AtomicBool::new(true);
         // A task takes some megabytes, so that threads that wait for the disk overlap.
-        pool.split(&mut lines, lines_per_tile, &|start, tile| {
-            let row = start / lines_per_tile * LANES;
+        pool.split(&mut lines, lines_per_pair, &|start, pair| {
+            let row = start / lines_per_pair * TILES * LANES;
             let packed = match kind {
-                Storage::Floats(_) => pack_floats(tensor, row, tile),
-                Storage::Quants(form) => pack_quants(tensor, form, row, tile),
+                Storage::Floats(_) => pack_floats(tensor, row, pair),
+                Storage::Quants(form) => pack_quants(tensor, form, row, pair),
             };
             if !packed {
                 finite.store(false, std::sync::atomic::Ordering::Relaxed);
@@ -148,7 +146,7 @@ impl Matrix {
                 "holds infinities or no numbers",
             ));
         }
-        Ok(Self { rows, columns, kind, bias: None, lines, lines_per_tile })
+        Ok(Self { rows, columns, kind, bias: None, lines, lines_per_pair })
     }
 
     /// The same matrix, with a bias for each row.
@@ -163,31 +161,26 @@ impl Matrix {
         self.rows.div_ceil(LANES).next_multiple_of(TILES)
     }
 
+    /// The pair of tiles that begins with this one.
     fn lines(&self, tile: usize) -> &[Line] {
-        &self.lines[tile * self.lines_per_tile..][..self.lines_per_tile]
+        &self.lines[tile / TILES * self.lines_per_pair..][..self.lines_per_pair]
     }
 
     /// A tile of floats, as bytes: `columns` times sixteen floats.
     pub(super) fn float_tile(&self, tile: usize) -> &[u8] {
-        as_bytes(self.lines(tile))
+        let lines_each = self.lines_per_pair / TILES;
+        as_bytes(&self.lines(tile)[tile % TILES * lines_each..][..lines_each])
     }
 
-    /// So many tiles from one on.
-    fn tiles_at(&self, form: Form, tile: usize, count: usize) -> Tiles<'_> {
-        let (sections, lines_per_tile) = (Sections::of(form, self.columns), self.lines_per_tile);
-        let lines = &self.lines[tile * lines_per_tile..][..count * lines_per_tile];
-        Tiles { lines, lines_per_tile, sections, ahead: (0, 0..0), groups: self.columns / form.group_len }
-    }
-
-    /// The tiles that are taken together, from one on.
+    /// The tiles that are taken together, from an even one on.
     pub(super) fn pair(&self, tile: usize) -> Tiles<'_> {
         let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
-        self.tiles_at(form, tile, TILES)
+        Tiles { lines: self.lines(tile), ahead: (0, 0..0), groups: self.columns / form.group_len }
     }
 
-    /// Where a tile begins, or would.
+    /// Where a pair of tiles begins, or would.
     pub(super) fn place(&self, tile: usize) -> *const Line {
-        self.lines.as_ptr().wrapping_add(tile * self.lines_per_tile)
+        self.lines.as_ptr().wrapping_add(tile / TILES * self.lines_per_pair)
     }
 
     /// What its weights take.
@@ -195,8 +188,8 @@ impl Matrix {
         size_of_val(self.lines.as_slice())
     }
 
-    pub(super) const fn lines_per_tile(&self) -> usize {
-        self.lines_per_tile
+    pub(super) const fn lines_per_pair(&self) -> usize {
+        self.lines_per_pair
     }
 
     /// Whether products take rows as they are, and not their integers.
@@ -215,15 +208,22 @@ impl Matrix {
                 }
             }
             Storage::Quants(form) => {
-                let tile = self.tiles_at(form, tile, 1).tile(0);
+                let (places, pair) = (Places::of(form), self.lines(tile));
                 let width = if form.half_scales { Width::F16 } else { Width::F32 };
                 for (group, to) in to.chunks_exact_mut(form.group_len).enumerate() {
-                    let at = group * LANES + lane;
-                    let scale = float(tile.scales, at, width);
-                    let minimum = if form.has_minimums { float(tile.minimums, at, width) } else { 0.0 };
+                    let number = |start: usize| float(&as_bytes(pair)[start..], lane, width);
+                    let scale = number(places.scales(group, tile % TILES));
+                    let minimum =
+                        if form.has_minimums { number(places.minimums(group, tile % TILES)) } else { 0.0 };
                     for (column, to) in to.iter_mut().enumerate() {
-                        let quant = f32::from(tile.quant(form, group, column, lane)) - f32::from(form.offset);
-                        *to = scale * quant + minimum;
+                        // Where two quants share a byte, lines come round again for the second half of columns.
+                        let line = places.quants(group, column / 4 % places.quants_each, tile % TILES);
+                        let byte = pair[line].0[lane * 4 + column % 4];
+                        let quant = match form.bits {
+                            4 => byte >> (column / 4 / places.quants_each * 4) & 15,
+                            _ => byte,
+                        };
+                        *to = scale * (f32::from(quant) - f32::from(form.offset)) + minimum;
                     }
                 }
             }
@@ -231,16 +231,9 @@ impl Matrix {
     }
 }
 
-impl Tile<'_> {
-    /// The quant of a row at a column of a group.
-    fn quant(&self, form: Form, group: usize, column: usize, lane: usize) -> u8 {
-        if form.bits == 4 {
-            let half = form.group_len / 2;
-            let line = group * half / 4 + column % half / 4;
-            self.quants[line].0[lane * 4 + column % 4] >> (column / half * 4) & 15
-        } else {
-            self.quants[(group * form.group_len + column) / 4].0[lane * 4 + column % 4]
-        }
+impl Tiles<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        as_bytes(self.lines)
     }
 }
 
@@ -256,48 +249,56 @@ pub(super) fn float(bytes: &[u8], at: usize, width: Width) -> f32 {
 }
 
 /// Whether every number is finite.
-fn pack_floats(tensor: &Tensor<'_>, first: usize, tile: &mut [Line]) -> bool {
+fn pack_floats(tensor: &Tensor<'_>, first: usize, pair: &mut [Line]) -> bool {
     let size = tensor.kind.block_bytes();
     let width = match tensor.kind {
         TensorType::F16 => Width::F16,
         TensorType::BF16 => Width::BF16,
         _ => Width::F32,
     };
-    let bytes = as_bytes_mut(tile);
-    let rows = tensor.bytes.chunks_exact(tensor.columns() * size).skip(first).take(LANES);
     let mut finite = true;
-    for (lane, row) in rows.enumerate() {
-        for (column, number) in row.chunks_exact(size).enumerate() {
-            finite &= float(number, 0, width).is_finite();
-            bytes[(column * LANES + lane) * size..][..size].copy_from_slice(number);
+    let lines_each = pair.len() / TILES;
+    let mut rows = tensor.bytes.chunks_exact(tensor.columns() * size).skip(first);
+    for tile in pair.chunks_exact_mut(lines_each) {
+        let bytes = as_bytes_mut(tile);
+        for (lane, row) in rows.by_ref().take(LANES).enumerate() {
+            for (column, number) in row.chunks_exact(size).enumerate() {
+                finite &= float(number, 0, width).is_finite();
+                bytes[(column * LANES + lane) * size..][..size].copy_from_slice(number);
+            }
         }
     }
     finite
 }
 
 /// Whether every scale is finite.
-fn pack_quants(tensor: &Tensor<'_>, form: Form, first: usize, tile: &mut [Line]) -> bool {
-    let sections = Sections::of(form, tensor.columns());
-    let (scales, rest) = tile.split_at_mut(sections.minimums);
-    let (minimums, quants) = rest.split_at_mut(sections.quants - sections.minimums);
-    let (scales, minimums) = (as_bytes_mut(scales), as_bytes_mut(minimums));
+fn pack_quants(tensor: &Tensor<'_>, form: Form, first: usize, pair: &mut [Line]) -> bool {
+    let places = Places::of(form);
     let row_bytes = tensor.columns() / tensor.kind.block_len() * tensor.kind.block_bytes();
     let groups_per_block = tensor.kind.block_len() / form.group_len;
-    let lines_per_group = form.group_len * LANES * form.bits / 8 / LINE_BYTES;
     let mut unpacked = Unpacked::default();
     let mut finite = true;
-    for (lane, row) in tensor.bytes.chunks_exact(row_bytes).skip(first).take(LANES).enumerate() {
-        for (block, bytes) in row.chunks_exact(tensor.kind.block_bytes()).enumerate() {
+    for (row, bytes) in tensor.bytes.chunks_exact(row_bytes).skip(first).take(TILES * LANES).enumerate() {
+        let (tile, lane) = (row / LANES, row % LANES);
+        for (block, bytes) in bytes.chunks_exact(tensor.kind.block_bytes()).enumerate() {
             unpacked.fill(tensor.kind, bytes);
             for at in 0..groups_per_block {
                 let group = block * groups_per_block + at;
                 finite &= unpacked.scales[at].is_finite() && unpacked.minimums[at].is_finite();
-                put_scale(scales, group * LANES + lane, unpacked.scales[at], form);
+                let bytes = as_bytes_mut(pair);
+                put_scale(&mut bytes[places.scales(group, tile)..], lane, unpacked.scales[at], form);
                 if form.has_minimums {
-                    put_scale(minimums, group * LANES + lane, unpacked.minimums[at], form);
+                    put_scale(&mut bytes[places.minimums(group, tile)..], lane, unpacked.minimums[at], form);
                 }
-                let lines = &mut quants[group * lines_per_group..][..lines_per_group];
-                put_quants(lines, lane, &unpacked.quants[at * form.group_len..][..form.group_len], form.bits);
+                let quants = &unpacked.quants[at * form.group_len..][..form.group_len];
+                for (column, four) in quants.as_chunks::<4>().0.iter().enumerate() {
+                    let line = &mut pair[places.quants(group, column % places.quants_each, tile)];
+                    // What comes round again goes to the high nibbles.
+                    let shift = column / places.quants_each * 4;
+                    for (to, quant) in line.0[lane * 4..].iter_mut().zip(four) {
+                        *to |= quant << shift;
+                    }
+                }
             }
         }
     }
@@ -310,20 +311,6 @@ fn put_scale(bytes: &mut [u8], at: usize, scale: f32, form: Form) {
         bytes[at * 2..][..2].copy_from_slice(&f16::from_f32(scale).to_le_bytes());
     } else {
         bytes[at * 4..][..4].copy_from_slice(&scale.to_le_bytes());
-    }
-}
-
-fn put_quants(lines: &mut [Line], lane: usize, quants: &[u8], bits: usize) {
-    let fours = quants.as_chunks::<4>().0;
-    let (low, high) = fours.split_at(lines.len());
-    for (at, line) in lines.iter_mut().enumerate() {
-        let mut four = low[at];
-        if bits == 4 {
-            for (byte, high) in four.iter_mut().zip(high[at]) {
-                *byte |= high << 4;
-            }
-        }
-        line.0[lane * 4..][..4].copy_from_slice(&four);
     }
 }
 

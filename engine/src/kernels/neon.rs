@@ -214,7 +214,7 @@ impl<U: Unit> Arch for Neon<U> {
         to: &mut [[Lanes; R]; TILES],
     ) {
         for (at, to) in to.iter_mut().enumerate() {
-            let tile = &tiles.tile(at);
+            let tile = (tiles, at);
             // SAFETY: The caller's promise.
             unsafe {
                 if R == 1 {

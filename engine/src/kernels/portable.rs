@@ -7,7 +7,7 @@ use half::f16;
 
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
-use super::matrix::{Tile, Tiles, Width, float};
+use super::matrix::{Places, Tiles, Width, float};
 use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block};
 
@@ -119,27 +119,26 @@ impl Arch for Portable {
         to: &mut [[Lanes; R]; TILES],
     ) {
         for (at, to) in to.iter_mut().enumerate() {
-            let tile = tiles.tile(at);
             for (row, to) in rows.iter().zip(to) {
-                *to = product::<F>(&tile, row, groups);
+                *to = product::<F>((tiles, at), row, groups);
             }
         }
     }
 }
 
 #[inline(never)]
-fn product<F: Shape>(tile: &Tile<'_>, row: &[Block], groups: usize) -> Lanes {
-    let form = F::FORM;
+fn product<F: Shape>((tiles, tile): (&Tiles<'_>, usize), row: &[Block], groups: usize) -> Lanes {
+    let (form, places) = (F::FORM, const { Places::of(F::FORM) });
     let mut product = [0.0; LANES];
     for group in 0..groups {
         let block = &row[group * form.group_len / BLOCK_LEN];
-        let sums = integers::<F>(tile, block, group);
-        let scale = scales::<F>(tile.scales, group);
+        let sums = integers::<F>((tiles, tile), block, group);
+        let scale = scales::<F>(&tiles.bytes()[places.scales(group, tile)..]);
         for lane in 0..LANES {
             product[lane] = (sums[lane] as f32).mul_add(scale[lane] * block.scale, product[lane]);
         }
         if form.has_minimums {
-            let minimum = scales::<F>(tile.minimums, group);
+            let minimum = scales::<F>(&tiles.bytes()[places.minimums(group, tile)..]);
             for lane in 0..LANES {
                 product[lane] = minimum[lane].mul_add(block.sum, product[lane]);
             }
@@ -150,17 +149,16 @@ fn product<F: Shape>(tile: &Tile<'_>, row: &[Block], groups: usize) -> Lanes {
 
 /// The sums of quants (less the offset) times activations, over one group.
 #[inline(always)]
-fn integers<F: Shape>(tile: &Tile<'_>, block: &Block, group: usize) -> [i32; LANES] {
-    let form = F::FORM;
+fn integers<F: Shape>((tiles, tile): (&Tiles<'_>, usize), block: &Block, group: usize) -> [i32; LANES] {
+    let (form, places) = (F::FORM, const { Places::of(F::FORM) });
     let words =
         block.words.chunks_exact(form.group_len / 4).nth(group * form.group_len % BLOCK_LEN / form.group_len);
     let (words, negated) = (words.unwrap_or_default(), block.negated_sum_of(group, form.group_len));
     let mut sums = [negated * i32::from(form.offset); LANES];
-    let lines = words.len() * form.bits / 8;
-    for (at, line) in tile.quants[group * lines..][..lines].iter().enumerate() {
-        let quants = line.0.as_chunks::<4>().0;
+    for at in 0..places.quants_each {
+        let quants = tiles.lines[places.quants(group, at, tile)].0.as_chunks::<4>().0;
         if form.bits == 4 {
-            let (low, high) = (words[at], words[lines + at]);
+            let (low, high) = (words[at], words[places.quants_each + at]);
             for (sum, quants) in sums.iter_mut().zip(quants) {
                 for column in 0..4 {
                     *sum += i32::from(quants[column] & 15) * i32::from(low[column]);
@@ -179,9 +177,9 @@ fn integers<F: Shape>(tile: &Tile<'_>, block: &Block, group: usize) -> [i32; LAN
 }
 
 #[inline(always)]
-fn scales<F: Shape>(bytes: &[u8], group: usize) -> Lanes {
+fn scales<F: Shape>(bytes: &[u8]) -> Lanes {
     let width = if F::FORM.half_scales { Width::F16 } else { Width::F32 };
-    std::array::from_fn(|lane| float(bytes, group * LANES + lane, width))
+    std::array::from_fn(|lane| float(bytes, lane, width))
 }
 
 /// # Safety

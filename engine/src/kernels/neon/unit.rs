@@ -16,7 +16,7 @@ use std::arch::asm;
 
 use super::PART;
 use crate::kernels::lanes::{LANES, Lanes};
-use crate::kernels::matrix::Tile;
+use crate::kernels::matrix::{Places, Tiles};
 use crate::kernels::panel::Shape;
 use crate::kernels::rows::{BLOCK_LEN, Block};
 
@@ -27,7 +27,7 @@ const SIGN: u8 = 128;
 
 /// What is multiplied: registers `part` and following of the tile's rows, with rows of activations.
 pub(in crate::kernels) struct Work<'a, const R: usize> {
-    pub(super) tile: &'a Tile<'a>,
+    pub(super) tile: (&'a Tiles<'a>, usize),
     pub(super) part: usize,
     pub(super) rows: &'a [&'a [Block]; R],
     pub(super) groups: usize,
@@ -150,6 +150,7 @@ unsafe fn products<U: Unit, F: Shape, const R: usize, const P: usize>(
     work: &Work<'_, R>,
     to: &mut [Lanes; R],
 ) {
+    let (places, (tiles, tile)) = (const { Places::of(F::FORM) }, work.tile);
     // SAFETY: The caller's promise; a tile has sixteen rows.
     unsafe {
         let offset = i32::from(F::FORM.offset) - if F::FORM.bits == 4 { 0 } else { i32::from(SIGN) };
@@ -166,13 +167,13 @@ unsafe fn products<U: Unit, F: Shape, const R: usize, const P: usize>(
                 }
             }
             for at in 0..P {
-                let scale = scales::<F>(work.tile.scales, group, work.part + at);
+                let scale = scales::<F>(tiles, places.scales(group, tile), work.part + at);
                 for row in 0..R {
                     let both = vmulq_n_f32(scale, work.rows[row].get_unchecked(block).scale);
                     products[row][at] = vfmaq_f32(products[row][at], vcvtq_f32_s32(sums[row][at]), both);
                 }
                 if F::FORM.has_minimums {
-                    let minimum = scales::<F>(work.tile.minimums, group, work.part + at);
+                    let minimum = scales::<F>(tiles, places.minimums(group, tile), work.part + at);
                     for (row, products) in work.rows.iter().zip(&mut products) {
                         products[at] = vfmaq_n_f32(products[at], minimum, row.get_unchecked(block).sum);
                     }
@@ -306,11 +307,16 @@ unsafe fn columns<F: Shape, const R: usize>(work: &Work<'_, R>, group: usize, ha
 /// # Safety
 /// The group is within the tile.
 #[inline(always)]
-unsafe fn weights<F: Shape>(tile: &Tile<'_>, (group, word): (usize, usize), part: usize) -> int8x16_t {
-    let lines = F::FORM.group_len / 4 * F::FORM.bits / 8;
+unsafe fn weights<F: Shape>(
+    (tiles, tile): (&Tiles<'_>, usize),
+    (group, word): (usize, usize),
+    part: usize,
+) -> int8x16_t {
+    let places = const { Places::of(F::FORM) };
+    let lines = places.quants_each;
     // SAFETY: The caller's promise.
     unsafe {
-        let line = tile.quants.as_ptr().add(group * lines + word % lines).cast::<u8>();
+        let line = tiles.lines.as_ptr().add(places.quants(group, word % lines, tile)).cast::<u8>();
         let packed = vld1q_u8(line.add(part * LANES));
         vreinterpretq_s8_u8(if F::FORM.bits == 8 {
             veorq_u8(packed, vdupq_n_u8(SIGN))
@@ -322,19 +328,19 @@ unsafe fn weights<F: Shape>(tile: &Tile<'_>, (group, word): (usize, usize), part
     }
 }
 
-/// Of a group, those of the four rows of a register.
+/// Those of the four rows of a register.
 ///
 /// # Safety
-/// The group is within the bytes.
+/// Sixteen scales begin at this byte of the tiles.
 #[inline(always)]
-unsafe fn scales<F: Shape>(bytes: &[u8], group: usize, part: usize) -> float32x4_t {
-    let at = group * LANES + part * PART;
+unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, start: usize, part: usize) -> float32x4_t {
     // SAFETY: The caller's promise.
     unsafe {
+        let from = tiles.lines.as_ptr().cast::<u8>().add(start);
         if F::FORM.half_scales {
-            vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(bytes.as_ptr().add(at * 2).cast())))
+            vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from.add(part * PART * 2).cast())))
         } else {
-            vld1q_f32(bytes.as_ptr().add(at * 4).cast())
+            vld1q_f32(from.add(part * PART * 4).cast())
         }
     }
 }
