@@ -74,6 +74,55 @@ impl Next {
     }
 }
 
+/// What a kernel asks for while it takes some of the rows through a pair of tiles: the lines of group after group, as evenly as it reads
+/// groups. Asked for all at once, they would wait for one another, and memory would rest afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking {
+    /// How far from the groups that are read, in bytes, are those that are asked for; it may be any place.
+    pub(super) distance: isize,
+    /// The first of them.
+    pub(super) first: usize,
+    /// How many are asked for while one is read, times [`Self::WHOLE`].
+    pub(super) rate: usize,
+}
+
+impl Asking {
+    /// A group, in the parts that are counted.
+    pub(super) const WHOLE: usize = 256;
+
+    /// Nothing.
+    pub(super) const NOTHING: Self = Self { distance: 0, first: 0, rate: 0 };
+}
+
+/// How rows share in what is asked for. They are divided by once: a call of a kernel takes some hundred nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shares {
+    distance: isize,
+    groups: usize,
+    /// A row's share, times [`Self::ONE`].
+    each: usize,
+}
+
+impl Shares {
+    const ONE: usize = 1 << 32;
+
+    /// Of so many groups; there may be no rows.
+    pub(super) const fn new(distance: isize, groups: usize, rows: usize) -> Self {
+        let shares = if rows == 0 { 1 } else { rows };
+        Self { distance, groups, each: Self::ONE.div_ceil(shares) }
+    }
+
+    /// What is asked for while `count` rows are taken, of which `done` have been taken before.
+    #[inline(always)]
+    pub(super) const fn of(self, done: usize, count: usize) -> Asking {
+        Asking {
+            distance: self.distance,
+            first: self.groups * done * self.each / Self::ONE,
+            rate: Asking::WHOLE * count * self.each / Self::ONE,
+        }
+    }
+}
+
 impl Part {
     /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`, in whole pairs of tiles; it may
     /// be any place.

@@ -14,6 +14,7 @@ use std::arch::x86_64::{
     _mm512_srli_epi16, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
+use super::ahead::Asking;
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::{Places, Tiles};
@@ -192,9 +193,13 @@ unsafe fn products<F: Shape, const R: usize>(
     // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
         let mut products = [[_mm512_setzero_ps(); R]; TILES];
+        let (mut next, mut due) = (tiles.asking.first, Asking::WHOLE - 1);
         for group in 0..groups {
-            if tiles.ahead.1.contains(&group) {
-                fetch::<F>(tiles, group);
+            due += tiles.asking.rate;
+            if due >= Asking::WHOLE {
+                due -= Asking::WHOLE;
+                fetch::<F>(tiles, next);
+                next += 1;
             }
             let sums = integers::<F, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
@@ -301,7 +306,7 @@ unsafe fn add<const R: usize>(
 #[inline(always)]
 unsafe fn fetch<F: Shape>(tiles: &Tiles<'_>, group: usize) {
     let lines = const { Places::of(F::FORM).all };
-    let from = tiles.lines.as_ptr().wrapping_add(group * lines).wrapping_byte_offset(tiles.ahead.0);
+    let from = tiles.lines.as_ptr().wrapping_add(group * lines).wrapping_byte_offset(tiles.asking.distance);
     for line in 0..lines {
         // SAFETY: The caller's promise; it is no access, so the address may be anything.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line).cast()) };

@@ -8,11 +8,10 @@
 //! Tiles come in pairs, whose numbers lie in the order in which a kernel reads them, group after group: memory is fastest
 //! where it is read on and on, and CPUs fetch ahead what is read so.
 
-use std::ops::Range;
-
 use canon::Fault;
 use half::{bf16, f16};
 
+use super::ahead::Asking;
 use super::lanes::LANES;
 use super::panel::TILES;
 use super::pool::Pool;
@@ -58,9 +57,8 @@ pub(super) enum Width {
 #[derive(Clone)]
 pub(super) struct Tiles<'a> {
     pub(super) lines: &'a [Line],
-    /// How far from what is read, in bytes, lies what memory is asked for meanwhile, while these groups are read; it may be
-    /// any place.
-    pub(super) ahead: (isize, Range<usize>),
+    /// What memory is asked for meanwhile.
+    pub(super) asking: Asking,
     /// How many groups of columns there are.
     pub(super) groups: usize,
 }
@@ -175,7 +173,7 @@ impl Matrix {
     /// The tiles that are taken together, from an even one on.
     pub(super) fn pair(&self, tile: usize) -> Tiles<'_> {
         let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
-        Tiles { lines: self.lines(tile), ahead: (0, 0..0), groups: self.columns / form.group_len }
+        Tiles { lines: self.lines(tile), asking: Asking::NOTHING, groups: self.columns / form.group_len }
     }
 
     /// Where a pair of tiles begins, or would.

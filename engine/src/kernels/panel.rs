@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::ahead::Part;
+use super::ahead::{Part, Shares};
 use super::arch::Arch;
 use super::floats;
 use super::lanes::{Activation, LANES, Lanes, bend, gated};
@@ -288,7 +288,7 @@ impl Pair<'_> {
     unsafe fn give<A: Arch>(&self, rows: &Range<usize>, taker: &mut impl Taker) {
         let mut tiles = self.matrix.pair(self.tile);
         let distance = self.part.distance(self.matrix, self.tile);
-        let share = |row: usize| tiles.groups * (row - rows.start) / rows.len();
+        let shares = Shares::new(distance, tiles.groups, rows.len());
         let mut row = rows.start;
         while row < rows.end {
             let count = match rows.end - row {
@@ -297,7 +297,7 @@ impl Pair<'_> {
                 4 | 5 | 8 | 9 => 4,
                 _ => ROWS,
             };
-            tiles.ahead = (distance, share(row)..share(row + count));
+            tiles.asking = shares.of(row - rows.start, count);
             // SAFETY: The caller's promise.
             unsafe {
                 match count {
