@@ -323,7 +323,8 @@ impl Taker for Writing<'_> {
         let Work { matrix, input, to } = self.work;
         // SAFETY: The caller's promise.
         unsafe {
-            let products = products::<R>(matrix, kernel, tiles, &blocks_of(input, row));
+            let mut products = [[[0.0; LANES]; R]; TILES];
+            fill::<R>((matrix, kernel, tiles), &blocks_of(input, row), &mut products);
             A::put(to, (self.tile, row), products.as_flattened(), R);
         }
     }
@@ -335,20 +336,19 @@ fn blocks_of<const R: usize>(input: &[Input], row: usize) -> [&[Block]; R] {
     std::array::from_fn(|at| input[row + at].blocks.as_slice())
 }
 
+/// Writes where it is told, since an array that is given back is copied.
+///
 /// # Safety
 /// The CPU has the kernel's instruction set, and the kernel and the tiles are the matrix's.
 #[inline(always)]
-unsafe fn products<const R: usize>(
-    matrix: &Matrix,
-    kernel: Kernel<R>,
-    tiles: &Tiles<'_>,
+unsafe fn fill<const R: usize>(
+    (matrix, kernel, tiles): (&Matrix, Kernel<R>, &Tiles<'_>),
     rows: &[&[Block]; R],
-) -> [[Lanes; R]; TILES] {
+    products: &mut [[Lanes; R]; TILES],
+) {
     assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
-    let mut products = [[[0.0; LANES]; R]; TILES];
     // SAFETY: The caller's promise; the rows were just held against the matrix.
-    unsafe { kernel(tiles, rows, tiles.groups, &mut products) };
-    products
+    unsafe { kernel(tiles, rows, tiles.groups, products) };
 }
 
 /// A gate and what passes it, and the rows that they make. Two tiles of each make a block.
@@ -403,7 +403,8 @@ impl Taker for Gating<'_> {
         let gates = &mut self.gates[row - self.first..][..R];
         // SAFETY: The caller's promise; a row has a block for each pair of tiles.
         unsafe {
-            let products = products::<R>(self.matrix, kernel, tiles, &blocks_of(input, row));
+            let mut products = [[[0.0; LANES]; R]; TILES];
+            fill::<R>((self.matrix, kernel, tiles), &blocks_of(input, row), &mut products);
             for (at, gates) in gates.iter_mut().enumerate() {
                 for (gate, products) in gates.iter_mut().zip(&products) {
                     let product = A::load(&products[at]);
