@@ -74,8 +74,8 @@ impl Next {
     }
 }
 
-/// What a kernel asks for while it takes some of the rows through a pair of tiles: the lines of group after group, as evenly as it reads
-/// groups. Asked for all at once, they would wait for one another, and memory would rest afterwards.
+/// What a kernel asks for while it takes some of the rows through a pair of tiles: the lines of group after group, as
+/// evenly as it reads groups. Asked for all at once, they would wait for one another, and memory would rest afterwards.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking {
     /// How far from the groups that are read, in bytes, are those that are asked for; it may be any place.
@@ -124,8 +124,8 @@ impl Shares {
 }
 
 impl Part {
-    /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`, in whole pairs of tiles; it may
-    /// be any place.
+    /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`, in whole pairs of tiles;
+    /// it may be any place.
     pub(super) fn distance(&self, matrix: &Matrix, tile: usize) -> isize {
         let pair = matrix.lines_per_pair();
         let ahead = tile + (LINES_AHEAD / pair).max(1) * TILES;

@@ -26,6 +26,7 @@ mod pool;
 mod portable;
 mod rotary;
 mod rows;
+mod sharing;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -2,22 +2,13 @@
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
 use super::ahead::{Next, Part};
 use super::isa::call;
 use super::panel::{Destination, Gate, TILES, Work};
-use super::pool::{Pointer, TASKS_PER_THREAD};
+use super::pool::Pointer;
 use super::rows::BLOCK_LEN;
+use super::sharing::{Few, Piece, Sharing, Teams};
 use super::{Activation, Floats, Input, Kernels, Matrix, Mode};
-
-/// Rows that a task takes through its tiles, so that they stay in the cache next to the core: a multiple of what kernels
-/// take together.
-const ROWS_PER_TASK: usize = 60;
-
-/// What there is a few of in every product. None of it goes to the allocator: a product of one row takes some microseconds,
-/// and the other threads wait meanwhile.
-type Few<T> = SmallVec<[T; 4]>;
 
 /// Products that go to one place, one after the other: a matrix, and what becomes of its product.
 pub(crate) struct Product<'a> {
@@ -45,78 +36,6 @@ impl<'a> Following<'a> {
             Self::SideBySide(matrices) => Few::from_slice(&[matrices]),
         }
     }
-}
-
-/// Pairs of tiles of one product.
-struct Piece {
-    product: usize,
-    tiles: Range<usize>,
-}
-
-/// The tiles of products that are taken together, one product after the other, and how they are shared among threads.
-struct Layout {
-    /// How many pairs of tiles each product has.
-    pairs: Few<usize>,
-    threads: usize,
-    /// How many parts the run of each thread has.
-    parts: usize,
-}
-
-impl Layout {
-    fn new(pairs: Few<usize>, threads: usize) -> Self {
-        let parts = if threads == 1 { 1 } else { TASKS_PER_THREAD };
-        Self { pairs, threads, parts }
-    }
-
-    /// The pieces of some parts.
-    fn pieces(&self, parts: Range<usize>) -> impl Iterator<Item = Piece> {
-        let all: usize = self.pairs.iter().sum();
-        let [start, end] = [parts.start, parts.end].map(|part| all * part / (self.threads * self.parts));
-        let products = self.pairs.iter().enumerate().scan(0, move |first, (product, pairs)| {
-            let within = |pair: usize| pair.saturating_sub(*first).min(*pairs) * TILES;
-            let tiles = within(start)..within(end);
-            *first += pairs;
-            Some(Piece { product, tiles })
-        });
-        products.filter(|piece| !piece.tiles.is_empty())
-    }
-
-    /// The pieces that a thread begins with.
-    fn run(&self, thread: usize) -> impl Iterator<Item = Piece> {
-        self.pieces(thread * self.parts..(thread + 1) * self.parts)
-    }
-}
-
-/// What of a thread's run stays in its caches, while the rest comes and goes: the smaller of the two.
-#[derive(Clone, Copy)]
-enum Staying {
-    Weights,
-    Rows,
-}
-
-impl Staying {
-    fn of(input: &[Input], products: &[Few<&Matrix>], threads: usize) -> Self {
-        let weights: usize = products.iter().flatten().map(|matrix| matrix.bytes()).sum();
-        let rows: usize = input.iter().map(Input::bytes).sum();
-        if weights / threads < rows { Self::Weights } else { Self::Rows }
-    }
-
-    /// The thread, the part and the block of a task, if there are so many parts in a run, and so many blocks of rows.
-    const fn task(self, task: usize, (parts, blocks): (usize, usize)) -> (usize, usize, usize) {
-        let (thread, task) = (task / (parts * blocks), task % (parts * blocks));
-        let (part, block) = match self {
-            Self::Weights => (task % parts, task / parts),
-            Self::Rows => (task / blocks, task % blocks),
-        };
-        (thread, thread * parts + part, block)
-    }
-}
-
-/// Rows by rows, so that the last task has not few of them.
-fn blocks(rows: usize) -> Few<Range<usize>> {
-    let count = ((rows + ROWS_PER_TASK / 2) / ROWS_PER_TASK).max(1);
-    let end = |block| if block == count { rows } else { block * ROWS_PER_TASK };
-    (0..count).map(|block| end(block)..end(block + 1)).collect()
 }
 
 /// What a task is given of one product.
@@ -210,37 +129,38 @@ impl Kernels {
         work: &(dyn Fn(&Share<'_>) + Sync),
     ) {
         let threads = self.pool.threads();
+        let teams = Teams::of(input.len(), threads);
         let pairs = products.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
-        let (layout, blocks) = (Layout::new(pairs, threads), blocks(input.len()));
-        let runs: Few<Few<_>> = (0..threads).map(|thread| layout.run(thread).collect()).collect();
-        let next = self.expect(following);
-        let staying = Staying::of(input, products, threads);
-        let counts = (layout.parts, blocks.len());
-        self.pool.run(threads * layout.parts * blocks.len(), &|task| {
-            let (thread, part, block) = staying.task(task, counts);
-            for Piece { product, tiles } in layout.pieces(part..part + 1) {
+        let sharing = Sharing::new(teams, pairs);
+        let runs: Few<Few<_>> = (0..threads).map(|thread| sharing.run(thread).collect()).collect();
+        let next = self.expect(following, teams);
+        let weights = products.iter().flatten().map(|matrix| matrix.bytes()).sum();
+        let staying = teams.staying(weights, input.iter().map(Input::bytes).sum());
+        self.pool.run(sharing.tasks(), &|task| {
+            let task = sharing.task(task, staying);
+            for Piece { product, tiles } in sharing.pieces(&task) {
                 // Where the thread's run goes on, and what follows it.
-                let mut later = runs[thread].iter().skip_while(|piece| piece.product != product);
+                let mut later = runs[task.thread].iter().skip_while(|piece| piece.product != product);
                 let end = later.next().map_or(0, |piece| piece.tiles.end);
                 let then =
                     later.next().map(|piece| Next::of(products[piece.product].iter().copied(), &piece.tiles));
-                let next = then.unwrap_or(next[thread]);
-                work(&Share { product, tiles, rows: &blocks[block], end, next });
+                let next = then.unwrap_or(next[task.thread]);
+                work(&Share { product, tiles, rows: &task.rows, end, next });
             }
         });
     }
 
     /// Where each thread begins with the products that follow, which it asks for while it waits.
-    fn expect(&self, following: Following<'_>) -> Few<Next> {
-        let threads = self.pool.threads();
+    fn expect(&self, following: Following<'_>, teams: Teams) -> Few<Next> {
         let following = following.products();
         let pairs = following.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
-        let layout = Layout::new(pairs, threads);
+        let sharing = Sharing::new(teams, pairs);
         let first = |thread| {
-            let piece = layout.run(thread).next()?;
+            let piece = sharing.run(thread).next()?;
             Some(Next::of(following[piece.product].iter().copied(), &piece.tiles))
         };
-        let next: Few<_> = (0..threads).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect();
+        let next: Few<_> =
+            (0..self.pool.threads()).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect();
         for (thread, next) in next.iter().enumerate() {
             self.pool.ahead(thread).set(next);
         }

@@ -64,7 +64,7 @@ struct Taken(AtomicUsize);
 
 /// The tasks that a thread takes first, one after the other: neighbours, so that what one leaves in the thread's cache serves
 /// the next. Only when its run is over it takes from those of others.
-const fn run_of(thread: usize, threads: usize, tasks: usize) -> Range<usize> {
+pub(super) const fn run_of(thread: usize, threads: usize, tasks: usize) -> Range<usize> {
     tasks * thread / threads..tasks * (thread + 1) / threads
 }
 

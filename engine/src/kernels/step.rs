@@ -167,8 +167,7 @@ impl Kernels {
         let out = Pointer(out.data.as_mut_ptr());
         let rooms = &self.rooms;
         let work = Work { isa, cache, attention, step, plan, heads, queries, pairs, gathered, out };
-        // The last rows first: they see most, and a long task must not come last.
-        self.pool.run(plan.runs.len(), &|run| work.run(plan.runs.len() - 1 - run, rooms));
+        self.pool.run(plan.runs.len(), &|run| work.run(run, rooms));
     }
 }
 
@@ -194,8 +193,8 @@ impl Work<'_> {
         let free = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let mut room = free().pop().unwrap_or_default();
         let tasks = &self.plan.tasks[self.plan.runs[run].clone()];
-        // A thread goes through runs from the last on: the one before is its next, if no other thread has taken it.
-        let later = run.checked_sub(1).map(|run| &self.plan.tasks[self.plan.runs[run].start]);
+        // The run after this one is the thread's next, if no other thread has taken it.
+        let later = self.plan.runs.get(run + 1).map(|run| &self.plan.tasks[run.start]);
         for (number, task) in tasks.iter().enumerate() {
             self.attend(task, tasks.get(number + 1).or(later), &mut room);
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::Step;
 use crate::kernels::attention::{Attention, SEGMENT_PAGES, Sight, gathered_len};
-use crate::kernels::pool::TASKS_PER_THREAD;
+use crate::kernels::pool::{TASKS_PER_THREAD, run_of};
 
 /// Queries that one task takes over a page, so that widening it is a small part of the work.
 const QUERIES_PER_TASK: usize = 48;
@@ -74,6 +74,11 @@ impl Plan {
             start += rows;
         }
         plan.run(all / (threads * RUNS_PER_THREAD));
+        // The last rows see most, and a long task must not come last; but rows stay with their threads.
+        for thread in 0..threads {
+            let runs = run_of(thread, threads, plan.runs.len());
+            plan.runs[runs].reverse();
+        }
         plan
     }
 
