@@ -107,10 +107,16 @@ def requantised(source, pure, threads):
     return target
 
 
-def forms(path, threads):
-    """The model as the file has it and as llama.cpp is faster with it, by the names that jobs give them."""
-    return {
-        "same": Model(path),
-        "Q4_0": Model(requantised(path, False, threads)),
-        "Q4_0 pure": Model(requantised(path, True, threads)),
-    }
+class Forms(dict):
+    """The model by the names that jobs give its forms, loaded when first wanted: as the file has it, and as llama.cpp is faster with it."""
+
+    NAMES = ("same", "Q4_0", "Q4_0 pure")
+
+    def __init__(self, path, threads):
+        self.path, self.threads = path, threads
+
+    def __missing__(self, name):
+        same, _, pure = self.NAMES
+        path = self.path if name == same else requantised(self.path, name == pure, self.threads)
+        self[name] = Model(path)
+        return self[name]

@@ -74,15 +74,10 @@ def main():
     words.add_argument("--model", required=True)
     words.add_argument("--threads", type=int, required=True)
     args = words.parse_args()
-    models = {}
+    models = llama.Forms(args.model, args.threads)
     for line in sys.stdin:
         job = json.loads(line)
-        path = args.model
-        if job["best"]:
-            path = llama.requantised(args.model, False, args.threads)
-        if path not in models:
-            models[path] = llama.Model(path)
-        seen = serve(models[path], job["slots"], job["arrivals"], job["context"], args.threads)
+        seen = serve(models[job["file"]], job["slots"], job["arrivals"], job["context"], args.threads)
         print(json.dumps(seen), flush=True)
 
 

@@ -27,13 +27,15 @@ def main():
     words.add_argument("--threads", type=int, required=True)
     args = words.parse_args()
     reference = Reference(args.model)
-    models = llama.forms(args.model, args.threads)
-    peers = {name: llama.Context(model, 1024, threads=args.threads) for name, model in models.items()}
+    models = llama.Forms(args.model, args.threads)
+    peers = {name: llama.Context(models[name], 1024, threads=args.threads) for name in models.NAMES}
 
-    def rows_of(peer, tokens):
-        peer.clear()
-        peer.prompt(tokens, every=True)
-        return np.stack([peer.logits(at) for at in range(len(tokens))])
+    def contenders(tokens, path, vocabulary):
+        yield "outcrop", np.fromfile(path, np.float32).reshape(len(tokens), -1)[:, :vocabulary].copy()
+        for name, peer in peers.items():
+            peer.clear()
+            peer.prompt(tokens, every=True)
+            yield name, np.stack([peer.logits(at) for at in range(len(tokens))])
 
     for line in sys.stdin:
         job = json.loads(line)
@@ -41,13 +43,11 @@ def main():
         rows, nexts = len(tokens) - 1, np.asarray(tokens[1:])
         truth = log_probabilities(reference.logits(tokens[:-1]))
         weights = np.exp(truth)
-        contenders = {"outcrop": lambda: np.fromfile(job["logits"], np.float32).reshape(rows, -1)[:, : truth.shape[1]].copy()}
-        contenders |= {name: lambda peer=peer: rows_of(peer, tokens[:-1]) for name, peer in peers.items()}
         best = truth.argmax(-1)
         of = lambda rows_: rows_[np.arange(rows), nexts]
         seen = {"rows": rows, "reference": {"nll": float(-of(truth).sum(dtype=np.float64))}}
-        for name, logits in contenders.items():
-            said = log_probabilities(logits())
+        for name, logits in contenders(tokens[:-1], job["logits"], truth.shape[1]):
+            said = log_probabilities(logits)
             kl = (weights * (truth - said)).sum(-1, dtype=np.float64)
             seen[name] = {
                 "nll": float(-of(said).sum(dtype=np.float64)),

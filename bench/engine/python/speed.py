@@ -1,12 +1,14 @@
-"""llama.cpp's turns: reads `{"do": "tune"}` and `{"do": "turn", …}`, answers with tokens a second.
+"""llama.cpp's turns: a line `{"do": "turn", "file": …, "streams": …, "tokens": …}` is answered with tokens a second.
+
+Without streams it reads a prompt of so many tokens, else it writes so many tokens of each answer. `{"do": "tune", …}` is answered with the
+best options of those that are tried, with which such turns are run from then on.
 
 What is timed is `llama_decode` until the logits lie in memory, and nothing of Python's. Choosing tokens is left out, as
-llama.cpp's own bench leaves it out; Outcrop's figures hold it. Each task runs with the best options of those that were tried.
+llama.cpp's own bench leaves it out; Outcrop's figures hold it.
 """
 
 import argparse
 import json
-import os
 import sys
 
 import numpy as np
@@ -16,17 +18,18 @@ import llama
 SHORT_PROMPT = 16
 # Answers and their prompts are shorter; llama.cpp rounds up to this.
 CONTEXT = 256
-TASKS = ("prefill", 1, 16, 64)
+# How long answers are while options are tried, and how many options are left then.
+TRIED = ((24, 2), (64, 1))
 
 
-def options(task, threads):
+def options(streams, threads):
     """What is tried. Fewer threads than there are CPUs win where the machine is shared."""
     for flash in (1, 0):
         for count in sorted({threads, max(1, threads - 1)}, reverse=True):
-            if task == "prefill":
+            if streams == 0:
                 for ubatch in (512, 256, 128):
                     yield {"flash": flash, "threads": count, "ubatch": ubatch}
-            elif task == 1:
+            elif streams == 1:
                 yield {"flash": flash, "threads": count}
             else:
                 for unified in (True, False):
@@ -58,35 +61,36 @@ def decode(model, chosen, streams, answer, seed):
     return streams * (answer - 1) / seconds
 
 
+def turn(model, streams, chosen, tokens, seed):
+    if streams == 0:
+        return prefill(model, chosen, tokens, seed)
+    return decode(model, chosen, streams, tokens, seed)
+
+
 def main():
     words = argparse.ArgumentParser()
     words.add_argument("--model", required=True)
     words.add_argument("--threads", type=int, required=True)
     args = words.parse_args()
-    models = llama.forms(args.model, args.threads)
-    chosen = {}
-
-    def turn(file, task, with_options, prompt, answer, seed):
-        if task == "prefill":
-            return prefill(models[file], with_options, prompt, seed)
-        return decode(models[file], with_options, task, answer, seed)
-
-    seed = 0
-    for line in sys.stdin:
+    models = llama.Forms(args.model, args.threads)
+    best = {}
+    for seed, line in enumerate(sys.stdin, 1):
         job = json.loads(line)
-        seed += 1
+        streams, task = job["streams"], (job["file"], job["streams"])
+
+        def speed(chosen, tokens=job["tokens"]):
+            return turn(models[job["file"]], streams, chosen, tokens, seed)
+
         if job["do"] == "tune":
-            for file in models:
-                for task in TASKS:
-                    tried = [(turn(file, task, o, 512, 24, seed), at, o) for at, o in enumerate(options(task, args.threads))]
-                    # The two that were fastest once run once more, longer.
-                    tried = [(turn(file, task, o, 512, 64, seed), at, o) for _, at, o in sorted(tried, reverse=True)[:2]]
-                    chosen[f"{file}, {task}"] = max(tried)[2]
-            print(json.dumps(chosen), flush=True)
+            tried = options(streams, args.threads)
+            for tokens, left in TRIED:
+                tokens = tokens if streams else job["tokens"]
+                tried = sorted(tried, key=lambda chosen: speed(chosen, tokens), reverse=True)[:left]
+            [best[task]] = tried
+            answer = best[task]
         else:
-            task = job["streams"] or "prefill"
-            speed = turn(job["file"], task, chosen[f"{job['file']}, {task}"], job["prompt"], job["answer"], seed)
-            print(json.dumps({"tokens_per_s": speed}), flush=True)
+            answer = {"tokens_per_s": speed(best[task])}
+        print(json.dumps(answer), flush=True)
 
 
 main()

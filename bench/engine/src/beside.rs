@@ -4,10 +4,9 @@ use std::time::Instant;
 use clap::Args;
 use engine::measure::decode;
 use engine::scheduler::Scheduler;
-use serde_json::json;
 
 use crate::Outcome;
-use crate::peer::{Peer, number};
+use crate::peer::{self, Peer, SAME};
 use crate::setting::Setting;
 use crate::table::{self, median, verdict};
 
@@ -68,7 +67,7 @@ impl Beside {
         let scheduler = self.setting.scheduler(&self.setting.plain())?;
         let mut peer = if self.peers { Some(Peer::start("speed.py", &self.setting)?) } else { None };
         if let Some(peer) = &mut peer {
-            peer.tune(self.answer)?;
+            peer.tune(&SAME, self.turn())?;
         }
         let counts: Vec<usize> = [0].into_iter().chain(self.busy.iter().copied()).collect();
         let mut turns = vec![[Vec::new(), Vec::new()]; counts.len()];
@@ -92,9 +91,11 @@ impl Beside {
     }
 
     fn theirs(&self, peer: &mut Peer) -> Outcome<Turn> {
-        let job =
-            json!({"do": "turn", "file": "same", "streams": STREAMS, "prompt": 512, "answer": self.answer});
-        timed(&peer.process().to_string(), || Ok(number(&peer.ask(&job)?, "/tokens_per_s")))
+        timed(&peer.process().to_string(), || peer.speed(&SAME, self.turn()))
+    }
+
+    const fn turn(&self) -> peer::Turn {
+        peer::Turn { streams: STREAMS, tokens: self.answer }
     }
 }
 

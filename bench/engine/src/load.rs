@@ -5,7 +5,7 @@ use engine::measure::{Arrival, Seen, play, sorted_quantile, traffic};
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::peer::{Peer, number};
+use crate::peer::{BEST, Peer, SAME, number};
 use crate::setting::Setting;
 use crate::table::{self, verdict};
 
@@ -83,8 +83,8 @@ impl Load {
                 eprintln!("{name}");
                 let arrivals: Vec<_> =
                     requests.iter().map(|it| json!([it.at.as_secs_f64(), it.prompt, it.answer])).collect();
-                let job =
-                    json!({"slots": slots, "arrivals": arrivals, "context": context, "best": self.best});
+                let form = if self.best { BEST } else { SAME };
+                let job = json!({"slots": slots, "arrivals": arrivals, "context": context, "file": form.key});
                 let seen = peer.ask(&job)?;
                 let list = |name: &str| {
                     let figures = seen.get(name).and_then(Value::as_array);

@@ -12,6 +12,27 @@ const PYTHON: &str = "OUTCROP_BENCH_PYTHON";
 /// Where scripts keep what takes long to make: the model in another format.
 const CACHE: &str = "OUTCROP_BENCH_CACHE";
 
+/// A form of the model that scripts have llama.cpp run.
+pub(crate) struct Form {
+    /// Its name in jobs.
+    pub(crate) key: &'static str,
+    pub(crate) title: &'static str,
+}
+
+/// The model as the file has it.
+pub(crate) const SAME: Form = Form { key: "same", title: "llama.cpp, same file" };
+/// llama.cpp's fastest format on CPUs, as its quantiser writes it: the output matrix keeps 8 bits.
+pub(crate) const BEST: Form = Form { key: "Q4_0", title: "llama.cpp, Q4_0" };
+pub(crate) const FORMS: [Form; 3] =
+    [SAME, BEST, Form { key: "Q4_0 pure", title: "llama.cpp, Q4_0, output too" }];
+
+/// What llama.cpp is timed at in `speed.py`: a prompt of so many tokens, or so many of each of several answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    pub(crate) streams: usize,
+    pub(crate) tokens: usize,
+}
+
 /// One of the scripts beside this program. It reads a JSON value a line and answers each with one.
 pub(crate) struct Peer {
     child: Child,
@@ -48,10 +69,19 @@ impl Peer {
         self.child.id()
     }
 
-    /// Has llama.cpp try its options for answers of so many tokens, of which it takes the best from then on.
-    pub(crate) fn tune(&mut self, answer: usize) -> Outcome<Value> {
+    /// Has llama.cpp try its options, of which it takes the best from then on; gives those.
+    pub(crate) fn tune(&mut self, form: &Form, turn: Turn) -> Outcome<Value> {
         eprintln!("llama.cpp finds its best options");
-        self.ask(&json!({"do": "tune", "answer": answer}))
+        self.time("tune", form, turn)
+    }
+
+    /// How many tokens a second llama.cpp reads or writes.
+    pub(crate) fn speed(&mut self, form: &Form, turn: Turn) -> Outcome<f64> {
+        Ok(number(&self.time("turn", form, turn)?, "/tokens_per_s"))
+    }
+
+    fn time(&mut self, what: &str, form: &Form, Turn { streams, tokens }: Turn) -> Outcome<Value> {
+        self.ask(&json!({"do": what, "file": form.key, "streams": streams, "tokens": tokens}))
     }
 
     pub(crate) fn ask(&mut self, job: &Value) -> Outcome<Value> {

@@ -9,7 +9,7 @@ use engine::scheduler::{Next, Scheduler, Sequence};
 use engine::tokenizer::{Tokenizer, TokenizerParts};
 use serde_json::{Value, json};
 
-use crate::peer::{Peer, number};
+use crate::peer::{FORMS, Peer, number};
 use crate::setting::Setting;
 use crate::{Outcome, corpus, table};
 
@@ -77,24 +77,24 @@ struct Sums {
     rows: f64,
     reference_nll: f64,
     /// By contender.
-    nll: [f64; CONTENDERS.len()],
-    same_best: [f64; CONTENDERS.len()],
-    kl: [Vec<f64>; CONTENDERS.len()],
+    nll: [f64; COUNT],
+    same_best: [f64; COUNT],
+    kl: [Vec<f64>; COUNT],
 }
 
-/// Whose logits are compared, as the script names them and as people do. The goal is about the first two.
-const CONTENDERS: [[&str; 2]; 4] = [
-    ["outcrop", "Outcrop"],
-    ["same", "llama.cpp, same file"],
-    ["Q4_0", "llama.cpp, Q4_0"],
-    ["Q4_0 pure", "llama.cpp, Q4_0, output too"],
-];
+/// How many contenders there are: Outcrop, and llama.cpp with each form of the model. The goal is about the first two.
+const COUNT: usize = 1 + FORMS.len();
+
+/// The contenders, as the script names them and as people do.
+fn contenders() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [("outcrop", "Outcrop")].into_iter().chain(FORMS.iter().map(|form| (form.key, form.title)))
+}
 
 impl Sums {
     fn add(&mut self, seen: &Value) {
         self.rows += number(seen, "/rows");
         self.reference_nll += number(seen, "/reference/nll");
-        for (at, [name, _]) in CONTENDERS.into_iter().enumerate() {
+        for (at, (name, _)) in contenders().enumerate() {
             self.nll[at] += number(seen, &format!("/{name}/nll"));
             self.same_best[at] += number(seen, &format!("/{name}/same_best"));
             let kl = seen.pointer(&format!("/{name}/kl")).and_then(Value::as_array);
@@ -112,13 +112,13 @@ impl Sums {
 
     fn print(&self) {
         let reference = (self.reference_nll / self.rows).exp();
-        let row = |at: usize| {
+        let row = |(at, (_, title)): (usize, (&str, &str))| {
             let mut kl = self.kl[at].clone();
             kl.sort_by(f64::total_cmp);
             let quantile =
                 |share: f64| kl.get((kl.len() as f64 * share) as usize).copied().unwrap_or(f64::NAN);
             vec![
-                CONTENDERS[at][1].to_owned(),
+                title.to_owned(),
                 format!("{:.3e}", self.mean_kl(at)),
                 format!("{:.3e}", quantile(0.5)),
                 format!("{:.3e}", quantile(0.99)),
@@ -139,7 +139,7 @@ impl Sums {
                 "perplexity",
                 "off float32's",
             ],
-            &[exact].into_iter().chain((0..CONTENDERS.len()).map(row)).collect::<Vec<_>>(),
+            &[exact].into_iter().chain(contenders().enumerate().map(row)).collect::<Vec<_>>(),
         );
         let off = |of: f64| (self.perplexity(0) / of - 1.0).abs();
         println!(

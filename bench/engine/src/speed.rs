@@ -3,10 +3,9 @@ use engine::gguf::Gguf;
 use engine::limits::Limits;
 use engine::measure::{Demand, decode, prefill};
 use engine::scheduler::Scheduler;
-use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::peer::{Peer, number};
+use crate::peer::{FORMS, Peer, Turn};
 use crate::setting::Setting;
 use crate::table::{self, median, ratios, verdict};
 
@@ -33,15 +32,6 @@ struct Task {
     streams: usize,
 }
 
-/// A form of the model that llama.cpp has turns with.
-struct Form {
-    /// Its name in the peer's jobs.
-    key: &'static str,
-    title: &'static str,
-    /// How many times as fast as it Outcrop is to be, by task, where the goal says.
-    goals: Option<[f64; TASKS.len()]>,
-}
-
 /// A prompt of so many tokens.
 const PROMPT: usize = 512;
 const TASKS: [Task; 4] = [
@@ -52,12 +42,9 @@ const TASKS: [Task; 4] = [
 ];
 /// The shares of the machine that prefill and a single stream reach, as the goal says.
 const SHARE_GOALS: [f64; 2] = [0.45, 0.6];
-const FORMS: [Form; 3] = [
-    Form { key: "same", title: "same file", goals: Some([6.0, 2.5, 6.0, 6.0]) },
-    // As llama.cpp's quantiser writes it: the output matrix keeps 8 bits.
-    Form { key: "Q4_0", title: "Q4_0", goals: Some([2.0, 2.0, 3.0, 3.0]) },
-    Form { key: "Q4_0 pure", title: "Q4_0, output too", goals: None },
-];
+/// How many times as fast as llama.cpp Outcrop is to be, by form and task, where the goal says.
+const GOALS: [Option<[f64; TASKS.len()]>; FORMS.len()] =
+    [Some([6.0, 2.5, 6.0, 6.0]), Some([2.0, 2.0, 3.0, 3.0]), None];
 
 /// Of every round, by task: tokens a second, Outcrop's and llama.cpp's by form, and what the machine gave around Outcrop's turn.
 #[derive(Default)]
@@ -65,6 +52,12 @@ struct Turns {
     ours: [Vec<f64>; TASKS.len()],
     theirs: [[Vec<f64>; TASKS.len()]; FORMS.len()],
     limits: [Vec<Limits>; TASKS.len()],
+}
+
+impl Task {
+    const fn turn(&self, answer: usize) -> Turn {
+        Turn { streams: self.streams, tokens: if self.streams == 0 { PROMPT } else { answer } }
+    }
 }
 
 impl Speed {
@@ -77,8 +70,11 @@ impl Speed {
         let mut gauge = setting.gauge()?;
         let mut peer = if self.peers { Some(Peer::start("speed.py", setting)?) } else { None };
         if let Some(peer) = &mut peer {
-            let tuned = peer.tune(self.answer)?;
-            println!("llama.cpp's options, the best of those tried:\n{}\n", pretty(&tuned));
+            println!("llama.cpp's options, the best of those tried:");
+            for (form, task) in FORMS.iter().flat_map(|form| TASKS.iter().map(move |task| (form, task))) {
+                println!("- {}, {}: {}", form.title, task.name, peer.tune(form, task.turn(self.answer))?);
+            }
+            println!();
         }
         let mut turns = Turns::default();
         let fault = |fault: canon::Fault| fault.to_string();
@@ -97,8 +93,7 @@ impl Speed {
                 turns.limits[at].push(before.or(gauge.measure()));
                 for (form, theirs) in FORMS.iter().zip(&mut turns.theirs) {
                     let Some(peer) = &mut peer else { break };
-                    let job = json!({"do": "turn", "file": form.key, "streams": task.streams, "prompt": PROMPT, "answer": self.answer});
-                    theirs[at].push(number(&peer.ask(&job)?, "/tokens_per_s"));
+                    theirs[at].push(peer.speed(form, task.turn(self.answer))?);
                 }
             }
         }
@@ -149,11 +144,11 @@ impl Turns {
     }
 
     fn print_beside(&self) {
-        for (form, theirs) in FORMS.iter().zip(&self.theirs) {
+        for ((form, goals), theirs) in FORMS.iter().zip(GOALS).zip(&self.theirs) {
             let row = |at: usize| {
                 let (ours, theirs): (&[f64], &[f64]) = (&self.ours[at], &theirs[at]);
                 let [middle, least, most] = ratios(ours, theirs);
-                let goal = form.goals.map(|goals| goals[at]);
+                let goal = goals.map(|goals| goals[at]);
                 vec![
                     TASKS[at].name.to_owned(),
                     format!("{:.0}", median(ours)),
@@ -164,14 +159,11 @@ impl Turns {
                 ]
             };
             let rows: Vec<Vec<String>> = (0..TASKS.len()).map(row).collect();
-            let title = format!("llama.cpp, {}", form.title);
-            table::print(&["tokens/s, medians", "Outcrop", &title, "ratio (spread)", "goal", "met"], &rows);
+            table::print(
+                &["tokens/s, medians", "Outcrop", form.title, "ratio (spread)", "goal", "met"],
+                &rows,
+            );
             println!();
         }
     }
-}
-
-fn pretty(tuned: &Value) -> String {
-    let lines = tuned.as_object().into_iter().flatten().map(|(name, options)| format!("- {name}: {options}"));
-    lines.collect::<Vec<_>>().join("\n")
 }
