@@ -9,7 +9,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::panel::TILES;
-use super::pool::TASKS_PER_THREAD;
+use super::pool::{TASKS_PER_THREAD, run_of};
 
 /// Rows that a team has at least, if there is more than one: a hundred multiplications for each byte of weights, for which a
 /// core that does 300 a nanosecond asks memory for 3 GB/s. With 32, sixty-four answers on two threads were 2% slower: what
@@ -24,14 +24,14 @@ const ROWS_PER_TASK: usize = 60;
 pub(super) type Few<T> = SmallVec<[T; 4]>;
 
 /// What of a thread's run stays in its caches, while the rest comes and goes: the smaller of the two.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
 pub(super) enum Staying {
     Weights,
     Rows,
 }
 
 /// Threads in teams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Teams {
     count: usize,
     /// The threads of each.
@@ -41,13 +41,12 @@ pub(super) struct Teams {
 }
 
 /// Pairs of tiles of one product.
-#[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub(super) product: usize,
     pub(super) tiles: Range<usize>,
 }
 
-/// What a task is: some blocks of rows and parts of tiles are one thread's run.
+/// A block of rows, and a part of the tiles of the thread that takes it first.
 pub(super) struct Task {
     pub(super) thread: usize,
     pub(super) rows: Range<usize>,
@@ -84,7 +83,7 @@ impl Teams {
 
     /// The rows of a block of a team: the last has the rest, so that it has not few of them.
     fn rows(self, team: usize, block: usize) -> Range<usize> {
-        let [start, end] = [team, team + 1].map(|team| self.rows * team / self.count);
+        let Range { start, end } = run_of(team, self.count, self.rows);
         let edge = |block| if block == self.blocks() { end } else { start + block * ROWS_PER_TASK };
         edge(block)..edge(block + 1)
     }
@@ -113,25 +112,22 @@ impl Sharing {
 
     /// The tiles of a task.
     pub(super) fn pieces(&self, task: &Task) -> impl Iterator<Item = Piece> {
-        let part = self.first_part(task.thread) + task.part;
-        self.pieces_of(part..part + 1)
+        let part = self.member(task.thread) * self.parts + task.part;
+        self.pieces_of(run_of(part, self.teams.threads * self.parts, self.pairs.iter().sum()))
     }
 
     /// The tiles that a thread goes through with each block of rows.
     pub(super) fn run(&self, thread: usize) -> impl Iterator<Item = Piece> {
-        let first = self.first_part(thread);
-        self.pieces_of(first..first + self.parts)
+        self.pieces_of(run_of(self.member(thread), self.teams.threads, self.pairs.iter().sum()))
     }
 
-    /// The first of a thread's parts among those of its team.
-    const fn first_part(&self, thread: usize) -> usize {
-        thread % self.teams.threads * self.parts
+    /// A thread's number in its team.
+    const fn member(&self, thread: usize) -> usize {
+        thread % self.teams.threads
     }
 
-    fn pieces_of(&self, parts: Range<usize>) -> impl Iterator<Item = Piece> {
-        let all: usize = self.pairs.iter().sum();
-        let edge = |part| all * part / (self.teams.threads * self.parts);
-        let (start, end) = (edge(parts.start), edge(parts.end));
+    /// Some of the pairs, which are counted from the first product's first on.
+    fn pieces_of(&self, Range { start, end }: Range<usize>) -> impl Iterator<Item = Piece> {
         let products = self.pairs.iter().enumerate().scan(0, move |first, (product, pairs)| {
             let within = |pair: usize| pair.saturating_sub(*first).min(*pairs) * TILES;
             let tiles = within(start)..within(end);
