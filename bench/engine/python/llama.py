@@ -110,13 +110,13 @@ def requantised(source, pure, threads):
 class Forms(dict):
     """The model by the names that jobs give its forms, loaded when first wanted: as the file has it, and as llama.cpp is faster with it."""
 
-    NAMES = ("same", "Q4_0", "Q4_0 pure")
+    # Whether every matrix is re-quantised, where the model is.
+    NAMES = {"same": None, "Q4_0": False, "Q4_0 pure": True}
 
     def __init__(self, path, threads):
         self.path, self.threads = path, threads
 
     def __missing__(self, name):
-        same, _, pure = self.NAMES
-        path = self.path if name == same else requantised(self.path, name == pure, self.threads)
-        self[name] = Model(path)
+        pure = self.NAMES[name]
+        self[name] = Model(self.path if pure is None else requantised(self.path, pure, self.threads))
         return self[name]

@@ -76,21 +76,18 @@ def main():
     best = {}
     for seed, line in enumerate(sys.stdin, 1):
         job = json.loads(line)
-        streams, task = job["streams"], (job["file"], job["streams"])
-
-        def speed(chosen, tokens=job["tokens"]):
-            return turn(models[job["file"]], streams, chosen, tokens, seed)
-
+        model, streams = models[job["file"]], job["streams"]
+        task = job["file"], streams
         if job["do"] == "tune":
-            tried = options(streams, args.threads)
-            for tokens, left in TRIED:
-                tokens = tokens if streams else job["tokens"]
-                tried = sorted(tried, key=lambda chosen: speed(chosen, tokens), reverse=True)[:left]
-            [best[task]] = tried
-            answer = best[task]
+            left = options(streams, args.threads)
+            for answer, count in TRIED:
+                tokens = answer if streams else job["tokens"]
+                left = sorted(left, key=lambda chosen: turn(model, streams, chosen, tokens, seed), reverse=True)[:count]
+            [best[task]] = left
+            print(json.dumps(best[task]), flush=True)
         else:
-            answer = {"tokens_per_s": speed(best[task])}
-        print(json.dumps(answer), flush=True)
+            speed = turn(model, streams, best[task], job["tokens"], seed)
+            print(json.dumps({"tokens_per_s": speed}), flush=True)
 
 
 main()
