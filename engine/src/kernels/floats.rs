@@ -129,7 +129,7 @@ unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
     tile: usize,
     row: usize,
 ) {
-    let Work { matrix, input, to } = work;
+    let Work { matrix, input, to, .. } = work;
     let columns = matrix.columns;
     let weights: [&[u8]; T] = std::array::from_fn(|at| matrix.float_tile(tile + at));
     let rows: [&[f32]; R] = std::array::from_fn(|at| input[row + at].floats());

@@ -6,7 +6,7 @@ use super::ahead::{Next, Part};
 use super::isa::call;
 use super::panel::{Destination, Gate, TILES, Work};
 use super::pool::Pointer;
-use super::rows::BLOCK_LEN;
+use super::rows::{BLOCK_LEN, Blocks};
 use super::sharing::{Few, Piece, Sharing, Teams};
 use super::{Activation, Floats, Input, Kernels, Matrix, Mode};
 
@@ -64,6 +64,8 @@ impl Kernels {
         following: Following<'_>,
     ) {
         let isa = self.isa;
+        let rows: Few<_> = input.iter().map(Input::blocks).collect();
+        let blocks = Blocks::new(&rows);
         let places: Few<_> = products
             .iter_mut()
             .map(|Product { to, .. }| (Pointer(to.data.as_mut_ptr()), (to.data.len() / to.len, to.len)))
@@ -79,7 +81,7 @@ impl Kernels {
                 let tiles = start..share.tiles.end.min(start + len);
                 for (number, step) in steps.iter().enumerate() {
                     let to = Destination::new(base, *shape, *step, share.part(number));
-                    let work = Work { matrix: step.0, input, to: &to };
+                    let work = Work { matrix: step.0, input, blocks, to: &to };
                     // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
                     call!(isa, multiply(&work, tiles.clone(), share.rows));
                 }
@@ -111,10 +113,12 @@ impl Kernels {
         );
         to.iter_mut().for_each(|row| row.has_floats = false);
         let isa = self.isa;
-        let blocks: Few<_> = to.iter_mut().map(|row| Pointer(row.blocks.as_mut_ptr())).collect();
+        let rows: Few<_> = input.iter().map(Input::blocks).collect();
+        let blocks = Blocks::new(&rows);
+        let to: Few<_> = to.iter_mut().map(|row| Pointer(row.blocks.as_mut_ptr())).collect();
         self.share(input, &[Few::from_slice(&matrices)], following, &|share| {
             let parts = [share.part(0), share.part(1)];
-            let gate = Gate { activation, input, matrices, parts, to: &blocks };
+            let gate = Gate { activation, blocks, matrices, parts, to: &to };
             // Tasks differ in rows or tiles, so each has its blocks to itself.
             call!(isa, gate(&gate, share.tiles.clone(), share.rows));
         });

@@ -15,7 +15,7 @@ use super::floats;
 use super::lanes::{Activation, LANES, Lanes, bend, gated};
 use super::matrix::{Matrix, Storage, Tiles};
 use super::pool::Pointer;
-use super::rows::{BLOCK_LEN, Block, Input};
+use super::rows::{BLOCK_LEN, Block, Blocks, Input};
 use crate::quant::Form;
 
 /// Tiles taken together, so that an activation is read once for all of them. A matrix has a multiple of them.
@@ -231,9 +231,12 @@ struct ByRows {
 }
 
 /// What is multiplied, and where it goes.
+#[derive(Clone, Copy)]
 pub(super) struct Work<'a> {
     pub(super) matrix: &'a Matrix,
     pub(super) input: &'a [Input],
+    /// The same rows, as quantised matrices take them.
+    pub(super) blocks: Blocks<'a>,
     pub(super) to: &'a Destination<'a>,
 }
 
@@ -247,10 +250,10 @@ pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, row
     unsafe {
         match work.matrix.kind {
             Storage::Quants(form) => {
-                let kernels = kernels::<A>(form);
+                let (Work { matrix, blocks, to, .. }, kernels) = (*work, &kernels::<A>(form));
                 for tile in tiles.step_by(TILES) {
-                    let pair = Pair { matrix: work.matrix, kernels: &kernels, tile, part: work.to.part };
-                    pair.give::<A>(rows, &mut Writing { work, tile });
+                    let pair = Pair { matrix, blocks, kernels, tile, part: to.part };
+                    pair.give::<A>(rows, &mut Writing { to, tile });
                 }
             }
             Storage::Floats(width) => floats::multiply::<A>(work, width, &tiles, rows),
@@ -263,17 +266,17 @@ pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, row
 
 /// What is done with the products of two tiles.
 trait Taker {
-    /// Takes rows from one on.
+    /// Takes those of rows from one on.
     ///
     /// # Safety
-    /// The CPU has the instruction set, nobody else touches what becomes of these tiles and rows, and the kernel is of the
-    /// tiles' form.
-    unsafe fn take<A: Arch, const R: usize>(&mut self, kernel: Kernel<R>, tiles: &Tiles<'_>, row: usize);
+    /// The CPU has the instruction set, and nobody else touches what becomes of these tiles and rows.
+    unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize);
 }
 
 /// A pair of tiles of a matrix, for rows after rows.
 struct Pair<'a> {
     matrix: &'a Matrix,
+    blocks: Blocks<'a>,
     kernels: &'a ByRows,
     tile: usize,
     part: Part,
@@ -283,7 +286,7 @@ impl Pair<'_> {
     /// Each of the calls asks for its share of the weights that follow, so that memory is asked evenly.
     ///
     /// # Safety
-    /// As for [`Taker::take`].
+    /// As for [`Taker::take`]; the kernels are those of the matrix's form.
     #[inline(always)]
     unsafe fn give<A: Arch>(&self, rows: &Range<usize>, taker: &mut impl Taker) {
         let mut tiles = self.matrix.pair(self.tile);
@@ -301,60 +304,55 @@ impl Pair<'_> {
             // SAFETY: The caller's promise.
             unsafe {
                 match count {
-                    1 => taker.take::<A, 1>(self.kernels.one, &tiles, row),
-                    4 => taker.take::<A, 4>(self.kernels.four, &tiles, row),
-                    _ => taker.take::<A, ROWS>(self.kernels.six, &tiles, row),
+                    1 => self.call::<A, 1>(self.kernels.one, &tiles, row, taker),
+                    4 => self.call::<A, 4>(self.kernels.four, &tiles, row, taker),
+                    _ => self.call::<A, ROWS>(self.kernels.six, &tiles, row, taker),
                 }
             }
             row += count;
+        }
+    }
+
+    /// Multiplies the pair with so many rows from one on, and hands on what they make.
+    ///
+    /// # Safety
+    /// As for [`Self::give`], whose kernel and tiles these are.
+    #[inline(always)]
+    unsafe fn call<A: Arch, const R: usize>(
+        &self,
+        kernel: Kernel<R>,
+        tiles: &Tiles<'_>,
+        row: usize,
+        taker: &mut impl Taker,
+    ) {
+        assert_eq!(self.blocks.columns, self.matrix.columns, "rows of another length");
+        let mut products = [[[0.0; LANES]; R]; TILES];
+        // SAFETY: The caller's promise; the rows were just held against the matrix.
+        unsafe {
+            kernel(tiles, self.blocks.after(row), tiles.groups, &mut products);
+            taker.take::<A, R>(&products, row);
         }
     }
 }
 
 /// Writes products of a matrix, from a tile on.
 struct Writing<'a> {
-    work: &'a Work<'a>,
+    to: &'a Destination<'a>,
     tile: usize,
 }
 
 impl Taker for Writing<'_> {
     #[inline(always)]
-    unsafe fn take<A: Arch, const R: usize>(&mut self, kernel: Kernel<R>, tiles: &Tiles<'_>, row: usize) {
-        let Work { matrix, input, to } = self.work;
+    unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize) {
         // SAFETY: The caller's promise.
-        unsafe {
-            let mut products = [[[0.0; LANES]; R]; TILES];
-            fill::<R>((matrix, kernel, tiles), &blocks_of(input, row), &mut products);
-            A::put(to, (self.tile, row), products.as_flattened(), R);
-        }
+        unsafe { A::put(self.to, (self.tile, row), products.as_flattened(), R) };
     }
-}
-
-/// The blocks of rows from one on.
-#[inline(always)]
-fn blocks_of<const R: usize>(input: &[Input], row: usize) -> [&[Block]; R] {
-    std::array::from_fn(|at| input[row + at].blocks.as_slice())
-}
-
-/// Writes where it is told, since an array that is given back is copied.
-///
-/// # Safety
-/// The CPU has the kernel's instruction set, and the kernel and the tiles are the matrix's.
-#[inline(always)]
-unsafe fn fill<const R: usize>(
-    (matrix, kernel, tiles): (&Matrix, Kernel<R>, &Tiles<'_>),
-    rows: &[&[Block]; R],
-    products: &mut [[Lanes; R]; TILES],
-) {
-    assert!(rows.iter().all(|row| row.len() * BLOCK_LEN == matrix.columns), "a row of another length");
-    // SAFETY: The caller's promise; the rows were just held against the matrix.
-    unsafe { kernel(tiles, rows, tiles.groups, products) };
 }
 
 /// A gate and what passes it, and the rows that they make. Two tiles of each make a block.
 pub(super) struct Gate<'a> {
     pub(super) activation: Activation,
-    pub(super) input: &'a [Input],
+    pub(super) blocks: Blocks<'a>,
     /// The gate's matrix and the other, quantised both, and without a bias.
     pub(super) matrices: [&'a Matrix; 2],
     pub(super) parts: [Part; 2],
@@ -376,9 +374,8 @@ pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: &
     let mut gates = vec![[[0.0; LANES]; TILES]; rows.len()];
     for tile in tiles.step_by(TILES) {
         for (at, (matrix, kernels)) in gate.matrices.into_iter().zip(&kernels).enumerate() {
-            let pair = Pair { matrix, kernels, tile, part: gate.parts[at] };
-            let mut gating =
-                Gating { gate, matrix, tile, first: rows.start, gates: &mut gates, is_gate: at == 0 };
+            let pair = Pair { matrix, blocks: gate.blocks, kernels, tile, part: gate.parts[at] };
+            let mut gating = Gating { gate, tile, first: rows.start, gates: &mut gates, is_gate: at == 0 };
             // SAFETY: The caller's promise; the kernels are those of the form.
             unsafe { pair.give::<A>(rows, &mut gating) };
         }
@@ -388,7 +385,6 @@ pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: &
 /// Notes a gate's products, or lets those of the other matrix pass it.
 struct Gating<'a> {
     gate: &'a Gate<'a>,
-    matrix: &'a Matrix,
     tile: usize,
     /// The first row, and what the gate makes of it and of those that follow.
     first: usize,
@@ -398,15 +394,13 @@ struct Gating<'a> {
 
 impl Taker for Gating<'_> {
     #[inline(always)]
-    unsafe fn take<A: Arch, const R: usize>(&mut self, kernel: Kernel<R>, tiles: &Tiles<'_>, row: usize) {
-        let Gate { activation, input, to, .. } = self.gate;
+    unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize) {
+        let Gate { activation, to, .. } = self.gate;
         let gates = &mut self.gates[row - self.first..][..R];
         // SAFETY: The caller's promise; a row has a block for each pair of tiles.
         unsafe {
-            let mut products = [[[0.0; LANES]; R]; TILES];
-            fill::<R>((self.matrix, kernel, tiles), &blocks_of(input, row), &mut products);
             for (at, gates) in gates.iter_mut().enumerate() {
-                for (gate, products) in gates.iter_mut().zip(&products) {
+                for (gate, products) in gates.iter_mut().zip(products) {
                     let product = A::load(&products[at]);
                     let result = match self.is_gate {
                         true => product,

@@ -19,6 +19,15 @@ pub(crate) struct Input {
     pub(super) blocks: Vec<Block>,
 }
 
+/// The blocks of rows of one length, found once for a product, whose kernels are called thousands of times: while each call
+/// made its own array of rows, the CPU waited for what was stored as words to be read as vectors.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks<'a> {
+    rows: &'a [&'a [Block]],
+    /// What each row has a number for; none if it is not whole blocks.
+    pub(super) columns: usize,
+}
+
 /// Activations that share a scale, as in ggml's `Q8_0`, but the scale keeps 32 bits. A block fills a line of the cache, so
 /// that a kernel needs one address for all that it reads of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -52,6 +61,11 @@ impl Input {
         &self.floats
     }
 
+    /// It, as quantised matrices take it.
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
     /// What the part of it takes that is multiplied with most weights.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&self.blocks[..])
@@ -60,6 +74,22 @@ impl Input {
     /// How many floats it has.
     pub(super) fn len(&self) -> usize {
         self.floats.len()
+    }
+}
+
+impl<'a> Blocks<'a> {
+    /// # Panics
+    /// Rows differ in length.
+    pub(super) fn new(rows: &'a [&'a [Block]]) -> Self {
+        let len = rows.first().map_or(0, |row| row.len());
+        assert!(rows.iter().all(|row| row.len() == len), "rows of several lengths");
+        Self { rows, columns: len * BLOCK_LEN }
+    }
+
+    /// So many rows from one on.
+    #[inline(always)]
+    pub(super) fn after<const R: usize>(self, row: usize) -> &'a [&'a [Block]; R] {
+        self.rows[row..].first_chunk().expect("rows of the step")
     }
 }
 
