@@ -3,25 +3,28 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_prefetch, _mm_sfence,
-    _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256,
-    _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps,
-    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_div_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sll_epi32, _mm512_slli_epi32,
-    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
+    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _MM_HINT_T1, _mm_cvtsi32_si128, _mm_prefetch,
+    _mm_sfence, _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32,
+    _mm256_loadu_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256,
+    _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph,
+    _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sll_epi32,
+    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
 use super::ahead::Asking;
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
-use super::matrix::{Places, Tiles};
+use super::matrix::{Line, Places, Tiles};
 use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx512;
+
+/// How far ahead one row has lines brought from the second cache to the first: several times what that takes.
+const LINES_SOON: usize = 2 * 1024 / size_of::<Line>();
 
 impl Arch for Avx512 {
     type Floats = __m512;
@@ -198,8 +201,11 @@ unsafe fn products<F: Shape, const R: usize>(
             due += tiles.asking.rate;
             if due >= Asking::WHOLE {
                 due -= Asking::WHOLE;
-                fetch::<F>(tiles, next);
+                fetch::<F, R>(tiles, next);
                 next += 1;
+            }
+            if R == 1 {
+                bring::<F>(tiles, group);
             }
             let sums = integers::<F, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
@@ -299,16 +305,38 @@ unsafe fn add<const R: usize>(
     }
 }
 
-/// Asks for what lies so far from a group of the tiles.
+/// Asks for what lies so far from a group of the tiles. One row waits for memory, of which more can be on its way to the
+/// second cache than to the first; several take their time, and find it in the first.
 ///
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn fetch<F: Shape>(tiles: &Tiles<'_>, group: usize) {
+unsafe fn fetch<F: Shape, const R: usize>(tiles: &Tiles<'_>, group: usize) {
     let lines = const { Places::of(F::FORM).all };
     let from = tiles.lines.as_ptr().wrapping_add(group * lines).wrapping_byte_offset(tiles.asking.distance);
     for line in 0..lines {
+        let line = from.wrapping_add(line).cast();
         // SAFETY: The caller's promise; it is no access, so the address may be anything.
+        unsafe {
+            if R == 1 {
+                _mm_prefetch::<_MM_HINT_T1>(line);
+            } else {
+                _mm_prefetch::<_MM_HINT_T0>(line);
+            }
+        }
+    }
+}
+
+/// Has what is read soon after a group brought from the second cache to the first.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn bring<F: Shape>(tiles: &Tiles<'_>, group: usize) {
+    let lines = const { Places::of(F::FORM).all };
+    let from = tiles.lines.as_ptr().wrapping_add(group * lines + LINES_SOON);
+    for line in 0..lines {
+        // SAFETY: As for [`fetch`].
         unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line).cast()) };
     }
 }
