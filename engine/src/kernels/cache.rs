@@ -215,6 +215,7 @@ impl Cache {
     ///
     /// # Safety
     /// Nobody writes to this head of the page meanwhile, and any bits are a `T`.
+    #[inline(always)]
     pub(super) unsafe fn kept<T>(&self, page: Page, layer: usize, head: usize) -> Kept<'_, T> {
         assert_eq!(size_of::<T>(), self.geometry.kv.bytes(), "numbers of another type");
         let len = self.geometry.part_len();
