@@ -91,7 +91,7 @@ impl Beside {
     }
 
     fn theirs(&self, peer: &mut Peer) -> Outcome<Turn> {
-        timed(&peer.process().to_string(), || peer.speed(&SAME, self.turn()))
+        timed(&peer.process().to_string(), || Ok(peer.speed(&SAME, self.turn())?.computed))
     }
 
     const fn turn(&self) -> peer::Turn {

@@ -33,6 +33,15 @@ pub(crate) struct Turn {
     pub(crate) tokens: usize,
 }
 
+/// How many tokens a second llama.cpp reads or writes.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// As its own bench counts: until the logits are there.
+    pub(crate) computed: f64,
+    /// Until its greedy sampler has chosen tokens by them, too.
+    pub(crate) chosen: f64,
+}
+
 /// One of the scripts beside this program. It reads a JSON value a line and answers each with one.
 pub(crate) struct Peer {
     child: Child,
@@ -75,9 +84,9 @@ impl Peer {
         self.time("tune", form, turn)
     }
 
-    /// How many tokens a second llama.cpp reads or writes.
-    pub(crate) fn speed(&mut self, form: &Form, turn: Turn) -> Outcome<f64> {
-        Ok(number(&self.time("turn", form, turn)?, "/tokens_per_s"))
+    pub(crate) fn speed(&mut self, form: &Form, turn: Turn) -> Outcome<Pace> {
+        let answer = self.time("turn", form, turn)?;
+        Ok(Pace { computed: number(&answer, "/tokens_per_s"), chosen: number(&answer, "/chosen_per_s") })
     }
 
     fn time(&mut self, what: &str, form: &Form, Turn { streams, tokens }: Turn) -> Outcome<Value> {

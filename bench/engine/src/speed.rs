@@ -5,7 +5,7 @@ use engine::measure::{Demand, decode, prefill};
 use engine::scheduler::Scheduler;
 
 use crate::Outcome;
-use crate::peer::{FORMS, Peer, Turn};
+use crate::peer::{FORMS, Pace, Peer, Turn};
 use crate::setting::Setting;
 use crate::table::{self, median, ratios, verdict};
 
@@ -50,7 +50,7 @@ const GOALS: [Option<[f64; TASKS.len()]>; FORMS.len()] =
 #[derive(Default)]
 struct Turns {
     ours: [Vec<f64>; TASKS.len()],
-    theirs: [[Vec<f64>; TASKS.len()]; FORMS.len()],
+    theirs: [[Vec<Pace>; TASKS.len()]; FORMS.len()],
     limits: [Vec<Limits>; TASKS.len()],
 }
 
@@ -146,21 +146,33 @@ impl Turns {
     fn print_beside(&self) {
         for ((form, goals), theirs) in FORMS.iter().zip(GOALS).zip(&self.theirs) {
             let row = |at: usize| {
-                let (ours, theirs): (&[f64], &[f64]) = (&self.ours[at], &theirs[at]);
-                let [middle, least, most] = ratios(ours, theirs);
+                let ours = &self.ours[at];
+                let [computed, chosen] = [|pace: &Pace| pace.computed, |pace: &Pace| pace.chosen]
+                    .map(|figure| theirs[at].iter().map(figure).collect::<Vec<f64>>());
+                let [middle, least, most] = ratios(ours, &computed);
+                let [both_choosing, ..] = ratios(ours, &chosen);
                 let goal = goals.map(|goals| goals[at]);
                 vec![
                     TASKS[at].name.to_owned(),
                     format!("{:.0}", median(ours)),
-                    format!("{:.0}", median(theirs)),
+                    format!("{:.0}", median(&computed)),
                     format!("{middle:.2} ({least:.2}–{most:.2})"),
                     goal.map_or_else(String::new, |goal| format!("≥ {goal}")),
                     goal.map_or_else(String::new, |goal| verdict(middle >= goal)),
+                    format!("{both_choosing:.2}"),
                 ]
             };
             let rows: Vec<Vec<String>> = (0..TASKS.len()).map(row).collect();
             table::print(
-                &["tokens/s, medians", "Outcrop", form.title, "ratio (spread)", "goal", "met"],
+                &[
+                    "tokens/s, medians",
+                    "Outcrop",
+                    form.title,
+                    "ratio (spread)",
+                    "goal",
+                    "met",
+                    "ratio where both choose tokens",
+                ],
                 &rows,
             );
             println!();
