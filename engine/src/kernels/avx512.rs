@@ -196,16 +196,24 @@ unsafe fn products<F: Shape, const R: usize>(
     // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
         let mut products = [[_mm512_setzero_ps(); R]; TILES];
+        let place = |group: usize| tiles.lines.as_ptr().wrapping_add(group * places.all);
         let (mut next, mut due) = (tiles.asking.first, Asking::WHOLE - 1);
         for group in 0..groups {
             due += tiles.asking.rate;
             if due >= Asking::WHOLE {
                 due -= Asking::WHOLE;
-                fetch::<F, R>(tiles, next);
+                let far = place(next).wrapping_byte_offset(tiles.asking.distance);
+                // One row waits for memory, of which more can be on its way to the second cache than to the first; several
+                // take their time, and find it in the first.
+                if R == 1 {
+                    ask::<F, _MM_HINT_T1>(far);
+                } else {
+                    ask::<F, _MM_HINT_T0>(far);
+                }
                 next += 1;
             }
             if R == 1 {
-                bring::<F>(tiles, group);
+                ask::<F, _MM_HINT_T0>(place(group).wrapping_add(LINES_SOON));
             }
             let sums = integers::<F, R>(tiles, rows, group);
             let block = group * F::FORM.group_len / BLOCK_LEN;
@@ -305,39 +313,15 @@ unsafe fn add<const R: usize>(
     }
 }
 
-/// Asks for what lies so far from a group of the tiles. One row waits for memory, of which more can be on its way to the
-/// second cache than to the first; several take their time, and find it in the first.
+/// Asks for a group's lines from a place on, with this hint.
 ///
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
-unsafe fn fetch<F: Shape, const R: usize>(tiles: &Tiles<'_>, group: usize) {
-    let lines = const { Places::of(F::FORM).all };
-    let from = tiles.lines.as_ptr().wrapping_add(group * lines).wrapping_byte_offset(tiles.asking.distance);
-    for line in 0..lines {
-        let line = from.wrapping_add(line).cast();
+unsafe fn ask<F: Shape, const HINT: i32>(from: *const Line) {
+    for line in 0..const { Places::of(F::FORM).all } {
         // SAFETY: The caller's promise; it is no access, so the address may be anything.
-        unsafe {
-            if R == 1 {
-                _mm_prefetch::<_MM_HINT_T1>(line);
-            } else {
-                _mm_prefetch::<_MM_HINT_T0>(line);
-            }
-        }
-    }
-}
-
-/// Has what is read soon after a group brought from the second cache to the first.
-///
-/// # Safety
-/// The CPU has AVX-512.
-#[inline(always)]
-unsafe fn bring<F: Shape>(tiles: &Tiles<'_>, group: usize) {
-    let lines = const { Places::of(F::FORM).all };
-    let from = tiles.lines.as_ptr().wrapping_add(group * lines + LINES_SOON);
-    for line in 0..lines {
-        // SAFETY: As for [`fetch`].
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line).cast()) };
+        unsafe { _mm_prefetch::<HINT>(from.wrapping_add(line).cast()) };
     }
 }
 

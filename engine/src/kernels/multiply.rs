@@ -43,6 +43,8 @@ struct Share<'a> {
     product: usize,
     tiles: Range<usize>,
     rows: &'a Range<usize>,
+    /// All rows, as quantised matrices take them.
+    blocks: Blocks<'a>,
     /// The tile at which the thread's part of the product ends, and what it reads then.
     end: usize,
     next: Next,
@@ -64,8 +66,6 @@ impl Kernels {
         following: Following<'_>,
     ) {
         let isa = self.isa;
-        let rows: Few<_> = input.iter().map(Input::blocks).collect();
-        let blocks = Blocks::new(&rows);
         let places: Few<_> = products
             .iter_mut()
             .map(|Product { to, .. }| (Pointer(to.data.as_mut_ptr()), (to.data.len() / to.len, to.len)))
@@ -81,7 +81,7 @@ impl Kernels {
                 let tiles = start..share.tiles.end.min(start + len);
                 for (number, step) in steps.iter().enumerate() {
                     let to = Destination::new(base, *shape, *step, share.part(number));
-                    let work = Work { matrix: step.0, input, blocks, to: &to };
+                    let work = Work { matrix: step.0, input, blocks: share.blocks, to: &to };
                     // Tasks differ in product, rows or tiles, so each has its part of the destination to itself.
                     call!(isa, multiply(&work, tiles.clone(), share.rows));
                 }
@@ -113,12 +113,10 @@ impl Kernels {
         );
         to.iter_mut().for_each(|row| row.has_floats = false);
         let isa = self.isa;
-        let rows: Few<_> = input.iter().map(Input::blocks).collect();
-        let blocks = Blocks::new(&rows);
         let to: Few<_> = to.iter_mut().map(|row| Pointer(row.blocks.as_mut_ptr())).collect();
         self.share(input, &[Few::from_slice(&matrices)], following, &|share| {
             let parts = [share.part(0), share.part(1)];
-            let gate = Gate { activation, blocks, matrices, parts, to: &to };
+            let gate = Gate { activation, blocks: share.blocks, matrices, parts, to: &to };
             // Tasks differ in rows or tiles, so each has its blocks to itself.
             call!(isa, gate(&gate, share.tiles.clone(), share.rows));
         });
@@ -133,6 +131,8 @@ impl Kernels {
         work: &(dyn Fn(&Share<'_>) + Sync),
     ) {
         let threads = self.pool.threads();
+        let blocks: Few<_> = input.iter().map(Input::blocks).collect();
+        let blocks = Blocks::new(&blocks);
         let teams = Teams::of(input.len(), threads);
         let pairs = products.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
         let sharing = Sharing::new(teams, pairs);
@@ -149,7 +149,7 @@ impl Kernels {
                 let then =
                     later.next().map(|piece| Next::of(products[piece.product].iter().copied(), &piece.tiles));
                 let next = then.unwrap_or(next[task.thread]);
-                work(&Share { product, tiles, rows: &task.rows, end, next });
+                work(&Share { product, tiles, rows: &task.rows, blocks, end, next });
             }
         });
     }
