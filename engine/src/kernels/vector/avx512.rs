@@ -1,5 +1,5 @@
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm512_and_ps, _mm512_cmp_ps_mask,
+    __m512, _CMP_GT_OQ, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm512_and_ps, _mm512_cmp_ps_mask,
     _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
 };
 
@@ -33,8 +33,9 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn fetch(line: *const u8) {
+        // To the second cache, to which more can be on its way at a time than to the first.
         // SAFETY: Every CPU of this architecture has it, and it takes any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
     }
 
     #[inline(always)]
