@@ -42,11 +42,11 @@ fn rows_are_shared_where_each_team_has_enough() {
         (count, threads)
     };
     assert_eq!(of(1, 2), (1, 2));
-    assert_eq!(of(127, 2), (1, 2));
-    assert_eq!(of(128, 2), (2, 1));
-    assert_eq!(of(256, 16), (4, 4), "eight would have 32 rows each");
-    assert_eq!(of(448, 7), (7, 1));
-    assert_eq!(of(256, 7), (1, 7), "teams are of the same size");
+    assert_eq!(of(63, 2), (1, 2));
+    assert_eq!(of(64, 2), (2, 1));
+    assert_eq!(of(256, 16), (8, 2), "sixteen would have 16 rows each");
+    assert_eq!(of(224, 7), (7, 1));
+    assert_eq!(of(128, 7), (1, 7), "teams are of the same size");
     assert_eq!(of(1000, 1), (1, 1));
 }
 
@@ -58,7 +58,8 @@ fn a_short_last_block_is_not_a_block() {
         (0..teams.count).map(|team| of(team).collect()).collect::<Vec<Vec<usize>>>()
     };
     assert_eq!(blocks(1, 2), [[1]]);
-    assert_eq!(blocks(64, 2), [[64]]);
+    assert_eq!(blocks(64, 1), [[64]]);
+    assert_eq!(blocks(64, 2), [[32], [32]]);
     assert_eq!(blocks(256, 1), [[60, 60, 60, 76]]);
     assert_eq!(blocks(256, 2), [[60, 68], [60, 68]]);
     assert_eq!(blocks(179, 2), [[60, 29], [60, 30]]);
