@@ -140,7 +140,7 @@ impl Scratch {
         (head_len, spans, owner): (usize, &[Range<usize>], &[usize]),
     ) {
         let Self { hidden, queries, keys, values, attended, narrow, .. } = self;
-        kernels.prepare(&|row| hidden.row(row), Preparation::Kept, narrow);
+        kernels.prepare(&|row| hidden.row(row), Preparation::KEPT, narrow);
         kernels.multiply(
             narrow,
             &mut [
@@ -159,7 +159,7 @@ impl Scratch {
                 heads.attend(row, spans[owner[row]].clone(), out);
             }
         });
-        kernels.prepare(&|row| attended.row(row), Preparation::Kept, narrow);
+        kernels.prepare(&|row| attended.row(row), Preparation::KEPT, narrow);
         kernels.multiply(
             narrow,
             &mut [Product { steps: &[(&layer.output, Mode::Add)], to: hidden }],
@@ -169,7 +169,7 @@ impl Scratch {
 
     fn feed_forward(&mut self, layer: &Layer, kernels: &mut Kernels) {
         let Self { hidden, inner, narrow, wide, .. } = self;
-        kernels.prepare(&|row| hidden.row(row), Preparation::Kept, narrow);
+        kernels.prepare(&|row| hidden.row(row), Preparation::KEPT, narrow);
         kernels.multiply(
             narrow,
             &mut [Product { steps: &[(&layer.up, Mode::Set)], to: inner }],
@@ -178,7 +178,7 @@ impl Scratch {
         let width = inner.len;
         let share = kernels.pool().share(narrow.len());
         kernels.pool().split(&mut inner.data, share * width, &|_, rows| gelu(rows));
-        kernels.prepare(&|row| inner.row(row), Preparation::Kept, wide);
+        kernels.prepare(&|row| inner.row(row), Preparation::KEPT, wide);
         kernels.multiply(
             wide,
             &mut [Product { steps: &[(&layer.down, Mode::Add)], to: hidden }],

@@ -96,6 +96,12 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn quantise_normalised(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [rows::Block]) {
+                // SAFETY: The caller's promise.
+                unsafe { lanes::quantise_normalised::<$arch>(from, weights, epsilon, to) };
+            }
+
+            $(#[target_feature(enable = $features)])?
             pub(in crate::kernels) unsafe fn add_normalised(from: &[f32], weights: &[f32], epsilon: f32, to: &mut [f32]) {
                 // SAFETY: The caller's promise.
                 unsafe { lanes::add_normalised::<$arch>(from, weights, epsilon, to) };

@@ -145,6 +145,16 @@ unsafe fn inverse_size<A: Arch>(from: &[f32], epsilon: f32) -> f32 {
     1.0 / (squares / from.len() as f32 + epsilon).sqrt()
 }
 
+/// Numbers of a row by what [`inverse_size`] made of it, and by the norm's weights.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+unsafe fn normalised<A: Arch>(from: &Lanes, scale: f32, weights: &Lanes) -> A::Floats {
+    // SAFETY: The caller's promise.
+    unsafe { A::mul(A::mul(A::load(from), A::splat(scale)), A::load(weights)) }
+}
+
 /// Writes `from`, divided by its root mean square and multiplied by `weights`, to `to`.
 ///
 /// # Safety
@@ -157,11 +167,37 @@ pub(super) unsafe fn normalise<A: Arch>(from: &[f32], weights: &[f32], epsilon: 
     let whole = to.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks).zip(weights.as_chunks().0);
     for ((to, x), weights) in whole {
         // SAFETY: The caller's promise.
-        unsafe { A::store(A::mul(A::mul(A::load(x), A::splat(scale)), A::load(weights)), to) };
+        unsafe { A::store(normalised::<A>(x, scale, weights), to) };
     }
     let start = from.len() - rest.len();
     for ((to, x), weight) in to[start..].iter_mut().zip(rest).zip(&weights[start..]) {
         *to = x * scale * weight;
+    }
+}
+
+/// As [`normalise`], but rounds what it makes, as [`quantise`] does.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn quantise_normalised<A: Arch>(
+    from: &[f32],
+    weights: &[f32],
+    epsilon: f32,
+    to: &mut [Block],
+) {
+    let blocks = from.as_chunks::<BLOCK_LEN>().0.iter().zip(weights.as_chunks::<BLOCK_LEN>().0);
+    // SAFETY: The caller's promise.
+    unsafe {
+        let scale = inverse_size::<A>(from, epsilon);
+        for ((from, weights), to) in blocks.zip(to) {
+            let mut normed = [0.0; BLOCK_LEN];
+            let lanes = normed.as_chunks_mut().0.iter_mut().zip(from.as_chunks().0);
+            for ((normed, x), weights) in lanes.zip(weights.as_chunks().0) {
+                A::store(normalised::<A>(x, scale, weights), normed);
+            }
+            A::quantise(&normed, to);
+        }
     }
 }
 
@@ -177,10 +213,7 @@ pub(super) unsafe fn add_normalised<A: Arch>(from: &[f32], weights: &[f32], epsi
     let whole = to.as_chunks_mut::<LANES>().0.iter_mut().zip(chunks).zip(weights.as_chunks().0);
     for ((to, x), weights) in whole {
         // SAFETY: The caller's promise.
-        unsafe {
-            let normed = A::mul(A::mul(A::load(x), A::splat(scale)), A::load(weights));
-            A::store(A::add(A::load(to), normed), to);
-        }
+        unsafe { A::store(A::add(A::load(to), normalised::<A>(x, scale, weights)), to) };
     }
     let start = from.len() - rest.len();
     for ((to, x), weight) in to[start..].iter_mut().zip(rest).zip(&weights[start..]) {

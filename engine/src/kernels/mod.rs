@@ -65,23 +65,19 @@ pub(crate) struct Kernels {
     rooms: Mutex<Vec<Room>>,
 }
 
-/// What is done to rows before products.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Preparation<'a> {
-    /// They are divided by their root mean square (whose square grows by the epsilon) and multiplied by the weights; floats
-    /// and integers are kept.
-    Normalised(&'a [f32], f32),
-    /// Floats and integers are kept.
-    Kept,
-    /// Only integers are kept: for products that take no others.
-    Rounded,
+/// What is done to rows before products. Integers are kept of all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Preparation<'a> {
+    /// The weights and the epsilon of a norm: rows are divided by their root mean square (whose square grows by the
+    /// epsilon) and multiplied by the weights.
+    pub(crate) norm: Option<(&'a [f32], f32)>,
+    /// Whether floats are kept, too: for products that take them.
+    pub(crate) keeps_floats: bool,
 }
 
 impl Preparation<'_> {
-    /// As they are, in the form that products with these matrices take.
-    pub(crate) fn of(floats: bool) -> Self {
-        if floats { Self::Kept } else { Self::Rounded }
-    }
+    /// Rows as they are, floats and integers.
+    pub(crate) const KEPT: Self = Self { norm: None, keeps_floats: true };
 }
 
 impl Kernels {
@@ -102,7 +98,7 @@ impl Kernels {
     pub(crate) fn prepare<'a>(
         &mut self,
         from: &(dyn Fn(usize) -> &'a [f32] + Sync),
-        how: Preparation<'_>,
+        Preparation { norm, keeps_floats }: Preparation<'_>,
         to: &mut [Input],
     ) {
         let (isa, share) = (self.isa, self.pool.share(to.len()));
@@ -111,18 +107,21 @@ impl Kernels {
                 let from = from(start + at);
                 assert_eq!(from.len(), row.len(), "a row of another length");
                 let Input { floats, has_floats, blocks } = row;
-                *has_floats = how != Preparation::Rounded;
-                match how {
-                    Preparation::Normalised(weights, epsilon) => {
-                        call!(isa, normalise(from, weights, epsilon, floats));
+                *has_floats = keeps_floats;
+                match (norm, keeps_floats) {
+                    (Some((weights, epsilon)), false) => {
+                        call!(isa, quantise_normalised(from, weights, epsilon, blocks));
                     }
-                    Preparation::Kept => floats.copy_from_slice(from),
-                    Preparation::Rounded => {
-                        call!(isa, quantise(from, blocks));
-                        continue;
+                    (None, false) => call!(isa, quantise(from, blocks)),
+                    (Some((weights, epsilon)), true) => {
+                        call!(isa, normalise(from, weights, epsilon, floats));
+                        call!(isa, quantise(floats, blocks));
+                    }
+                    (None, true) => {
+                        floats.copy_from_slice(from);
+                        call!(isa, quantise(floats, blocks));
                     }
                 }
-                call!(isa, quantise(floats, blocks));
             }
         });
     }

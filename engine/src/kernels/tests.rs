@@ -5,7 +5,7 @@ use super::lanes::{LANES, exponential};
 use super::pool::Pool;
 use super::portable::Portable;
 use super::rows::{Block, Floats, Input};
-use super::{Activation, Following, Isa, Kernels, Matrix, Mode, Place, Places, Product};
+use super::{Activation, Following, Isa, Kernels, Matrix, Mode, Place, Places, Preparation, Product};
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::decode;
 use crate::sample_weights::{Noise, blocks};
@@ -203,6 +203,27 @@ fn normalised_rows_are_added_alike_on_every_instruction_set() {
         for (((x, weight), there), found) in all {
             let expected = f64::from(*there) + f64::from(*x) / size * f64::from(*weight);
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn rows_are_rounded_alike_with_their_floats_and_without() {
+    let (len, rows, mut noise) = (3 * 32, 5, Noise::new(6));
+    let from = Floats { data: noise.floats(rows * len).into(), len };
+    let weights = noise.floats(len);
+    for norm in [None, Some((&weights[..], 1e-3))] {
+        let rounded = |isa, keeps_floats| {
+            let mut to = vec![Input::new(len); rows];
+            let how = Preparation { norm, keeps_floats };
+            Kernels::new(2, isa).unwrap().prepare(&|row| from.row(row), how, &mut to);
+            assert!(to.iter().all(|row| row.has_floats == keeps_floats));
+            to.into_iter().map(|row| row.blocks).collect::<Vec<_>>()
+        };
+        let found = rounded(Isa::best(), true);
+        assert!(found.iter().flatten().all(|block| block.scale > 0.0));
+        for isa in Isa::available() {
+            assert!([true, false].into_iter().all(|keeps_floats| rounded(isa, keeps_floats) == found));
         }
     }
 }

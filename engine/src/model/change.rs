@@ -36,9 +36,14 @@ impl<'a> Changes<'a> {
         Change { changes: self, layer, part }
     }
 
-    /// Adds what adapters make of the product that makes logits.
+    /// Whether any changes the product that makes logits.
+    pub(super) fn is_any_to_logits(&self) -> bool {
+        self.adapters.iter().any(|adapter| adapter.output().is_some())
+    }
+
+    /// Adds what adapters make of that product.
     pub(super) fn add_to_logits(&self, kernels: &mut Kernels, input: &[Input], to: &mut Floats) {
-        if self.adapters.iter().any(|adapter| adapter.output().is_some()) {
+        if self.is_any_to_logits() {
             kernels.adapt(input, &|row| self.rows[row]?.output(), to);
         }
     }

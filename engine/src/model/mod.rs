@@ -70,6 +70,12 @@ impl<'a> Stage<'a> {
     fn change(&self, part: Part) -> Change<'a> {
         self.changes.at(self.number, part)
     }
+
+    /// How rows are prepared for these products: they keep their floats for matrices that take them, and for adapters.
+    fn preparation(&self, norm: Option<(&'a [f32], f32)>, products: &[(&Matrix, Part)]) -> Preparation<'a> {
+        let takes = |(matrix, part): &(&Matrix, Part)| matrix.takes_floats() || self.change(*part).is_any();
+        Preparation { norm, keeps_floats: products.iter().any(takes) }
+    }
 }
 
 /// A product that is added to the hidden state.
@@ -259,8 +265,9 @@ impl Model {
         let layer = stage.layer;
         let Scratch { hidden, queries, keys, values, inputs, rows, .. } = scratch;
         let input = &mut inputs.hidden[..*rows];
-        let norm = Preparation::Normalised(&layer.attention_norm, self.config.epsilon);
-        kernels.prepare(&|row| hidden.row(row), norm, input);
+        let products = [(&layer.query, Part::Query), (&layer.key, Part::Key), (&layer.value, Part::Value)];
+        let how = stage.preparation(Some((&layer.attention_norm, self.config.epsilon)), &products);
+        kernels.prepare(&|row| hidden.row(row), how, input);
         kernels.multiply(
             input,
             &mut [
@@ -287,27 +294,26 @@ impl Model {
         let input = &mut inputs.attended[..*rows];
         let pairs = (!kept).then_some((&*keys, &*values));
         kernels.attend(cache, &self.view(layer, number), step, (queries, pairs, attended));
-        let change = stage.change(Part::Output);
-        let how = Preparation::of(layer.output.takes_floats() || change.is_any());
+        let how = stage.preparation(None, &[(&layer.output, Part::Output)]);
         kernels.prepare(&|row| attended.row(row), how, input);
         let norm = layer.output_norm.as_deref();
         let following = Following::SideBySide(&[&layer.gate, &layer.up]);
-        let output = Addition { matrix: &layer.output, norm, change, following };
+        let output = Addition { matrix: &layer.output, norm, change: stage.change(Part::Output), following };
         self.add(kernels, input, &output, (added, hidden));
     }
 
     fn feed_forward(&self, stage: &Stage<'_>, kernels: &mut Kernels, scratch: &mut Scratch) {
         let layer = stage.layer;
         let Scratch { hidden, inner, added, gated, inputs, rows, .. } = scratch;
-        let norm = Preparation::Normalised(&layer.inner_norm, self.config.epsilon);
         let input = &mut inputs.hidden[..*rows];
-        kernels.prepare(&|row| hidden.row(row), norm, input);
+        let products = [(&layer.gate, Part::Gate), (&layer.up, Part::Up)];
+        let how = stage.preparation(Some((&layer.inner_norm, self.config.epsilon)), &products);
+        kernels.prepare(&|row| hidden.row(row), how, input);
         let activation = self.config.architecture.activation;
         let (gate, up) = ((&layer.gate, Mode::Set), (&layer.up, Mode::Gate(activation)));
         let changes = (stage.change(Part::Gate), stage.change(Part::Up));
-        let change = stage.change(Part::Down);
         let wide = &mut inputs.inner[..*rows];
-        let keeps_floats = layer.down.takes_floats() || change.is_any();
+        let how = stage.preparation(None, &[(&layer.down, Part::Down)]);
         let down = Following::InTurn(&[&layer.down]);
         if changes.0.is_any() || changes.1.is_any() {
             // What is changed before the gate must be whole before it is one.
@@ -317,17 +323,17 @@ impl Model {
             changes.1.gated(kernels, input, (activation, inner), gated);
             kernels.multiply(input, &mut [Product { steps: &[up], to: inner }], down);
             changes.1.add_gated(kernels, gated, inner);
-            kernels.prepare(&|row| inner.row(row), Preparation::of(keeps_floats), wide);
-        } else if !keeps_floats && Kernels::gates([gate.0, up.0]) {
+            kernels.prepare(&|row| inner.row(row), how, wide);
+        } else if !how.keeps_floats && Kernels::gates([gate.0, up.0]) {
             kernels.gate(input, (activation, [gate.0, up.0]), wide, down);
         } else {
             kernels.multiply(input, &mut [Product { steps: &[gate, up], to: inner }], down);
-            kernels.prepare(&|row| inner.row(row), Preparation::of(keeps_floats), wide);
+            kernels.prepare(&|row| inner.row(row), how, wide);
         }
         let norm = layer.down_norm.as_deref();
         let opening = self.weights.opening(stage.number + 1);
         let following = Following::InTurn(&opening);
-        let down = Addition { matrix: &layer.down, norm, change, following };
+        let down = Addition { matrix: &layer.down, norm, change: stage.change(Part::Down), following };
         self.add(kernels, wide, &down, (added, hidden));
     }
 
@@ -353,8 +359,9 @@ impl Model {
         let Scratch { hidden, inputs, logits, rows, .. } = scratch;
         logits.resize(*rows);
         let input = &mut inputs.hidden[..*rows];
-        let norm = Preparation::Normalised(&self.weights.norm, self.config.epsilon);
-        kernels.prepare(&|row| hidden.row(row), norm, input);
+        let keeps_floats = self.weights.output().takes_floats() || changes.is_any_to_logits();
+        let how = Preparation { norm: Some((&self.weights.norm, self.config.epsilon)), keeps_floats };
+        kernels.prepare(&|row| hidden.row(row), how, input);
         let mode = self.config.logit_cap.map_or(Mode::Set, Mode::Cap);
         let steps = [(self.weights.output(), mode)];
         // The next step begins where this one did.

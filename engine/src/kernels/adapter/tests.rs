@@ -22,7 +22,7 @@ fn computed(isa: Isa, delta: &Delta, from: &Floats, gates: &Floats) -> [Vec<f32>
     let count = from.data.len() / from.len;
     let mut kernels = Kernels::new(2, isa).unwrap();
     let mut input: Vec<Input> = (0..count).map(|_| Input::new(from.len)).collect();
-    kernels.prepare(&|row| from.row(row), Preparation::Kept, &mut input);
+    kernels.prepare(&|row| from.row(row), Preparation::KEPT, &mut input);
     let deltas = |row: usize| row.is_multiple_of(2).then_some(delta);
     let mut added = gates.clone();
     kernels.adapt(&input, &deltas, &mut added);
