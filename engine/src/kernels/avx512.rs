@@ -203,15 +203,14 @@ unsafe fn products<F: Shape, const R: usize>(
             if due >= Asking::WHOLE {
                 due -= Asking::WHOLE;
                 let far = place(next).wrapping_byte_offset(tiles.asking.distance);
-                // One row waits for memory, of which more can be on its way to the second cache than to the first; several
-                // take their time, and find it in the first.
-                if R == 1 {
+                if tiles.asking.far {
                     ask::<F, _MM_HINT_T1>(far);
                 } else {
                     ask::<F, _MM_HINT_T0>(far);
                 }
                 next += 1;
             }
+            // One row would wait for the second cache, too.
             if R == 1 {
                 ask::<F, _MM_HINT_T0>(place(group).wrapping_add(LINES_SOON));
             }
