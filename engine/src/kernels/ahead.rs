@@ -84,7 +84,7 @@ pub(super) struct Asking {
     pub(super) distance: isize,
     /// The first of them.
     pub(super) first: usize,
-    /// How many are asked for while one is read, times [`Self::WHOLE`].
+    /// How many are asked for while one is read, times [`Self::ONE`].
     pub(super) rate: usize,
     /// Whether they are brought to the second cache, to which more can be on its way at a time: for rows that wait for
     /// weights. Others take their time, and had better find them in the first.
@@ -93,7 +93,7 @@ pub(super) struct Asking {
 
 impl Asking {
     /// A group, in the parts that are counted.
-    pub(super) const WHOLE: usize = 256;
+    pub(super) const ONE: usize = 1 << 32;
 
     /// Nothing.
     pub(super) const NOTHING: Self = Self { distance: 0, first: 0, rate: 0, far: false };
@@ -104,18 +104,16 @@ impl Asking {
 pub(super) struct Shares {
     distance: isize,
     groups: usize,
-    /// A row's share, times [`Self::ONE`].
+    /// A row's share, times [`Asking::ONE`], rounded up.
     each: usize,
     far: bool,
 }
 
 impl Shares {
-    const ONE: usize = 1 << 32;
-
     /// Of so many groups; there may be no rows.
     pub(super) const fn new(distance: isize, groups: usize, rows: usize) -> Self {
         let shares = if rows == 0 { 1 } else { rows };
-        Self { distance, groups, each: Self::ONE.div_ceil(shares), far: rows <= ROWS_WAITING_MAX }
+        Self { distance, groups, each: Asking::ONE.div_ceil(shares), far: rows <= ROWS_WAITING_MAX }
     }
 
     /// What is asked for while `count` rows are taken, of which `done` have been taken before.
@@ -123,8 +121,8 @@ impl Shares {
     pub(super) const fn of(self, done: usize, count: usize) -> Asking {
         Asking {
             distance: self.distance,
-            first: self.groups * done * self.each / Self::ONE,
-            rate: Asking::WHOLE * count * self.each / Self::ONE,
+            first: self.groups * done * self.each / Asking::ONE,
+            rate: count * self.each,
             far: self.far,
         }
     }

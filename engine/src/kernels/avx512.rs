@@ -197,11 +197,11 @@ unsafe fn products<F: Shape, const R: usize>(
     unsafe {
         let mut products = [[_mm512_setzero_ps(); R]; TILES];
         let place = |group: usize| tiles.lines.as_ptr().wrapping_add(group * places.all);
-        let (mut next, mut due) = (tiles.asking.first, Asking::WHOLE - 1);
+        let (mut next, mut due) = (tiles.asking.first, Asking::ONE - 1);
         for group in 0..groups {
             due += tiles.asking.rate;
-            if due >= Asking::WHOLE {
-                due -= Asking::WHOLE;
+            if due >= Asking::ONE {
+                due -= Asking::ONE;
                 let far = place(next).wrapping_byte_offset(tiles.asking.distance);
                 if tiles.asking.far {
                     ask::<F, _MM_HINT_T1>(far);
