@@ -16,7 +16,8 @@ use super::panel::TILES;
 /// How far ahead of its place a kernel asks for weights: several times what memory delivers in the time that it takes to
 /// answer, and a quarter of the first cache.
 const LINES_AHEAD: usize = 12 * 1024 / size_of::<Line>();
-/// So many rows or fewer are multiplied faster than their weights arrive.
+/// So many rows or fewer are multiplied faster than their weights arrive: on two Zen 4 cores, with ten a step is 5 to 8% shorter
+/// if that is acted upon, with sixteen 4% longer.
 const ROWS_WAITING_MAX: usize = 12;
 /// How much a waiting thread asks for at most: a good part of the second cache, which has other uses too.
 const LINES_WAITING_MAX: usize = 256 * 1024 / size_of::<Line>();

@@ -202,11 +202,11 @@ unsafe fn products<F: Shape, const R: usize>(
             due += tiles.asking.rate;
             if due >= Asking::ONE {
                 due -= Asking::ONE;
-                let far = place(next).wrapping_byte_offset(tiles.asking.distance);
+                let there = place(next).wrapping_byte_offset(tiles.asking.distance);
                 if tiles.asking.far {
-                    ask::<F, _MM_HINT_T1>(far);
+                    ask::<F, _MM_HINT_T1>(there);
                 } else {
-                    ask::<F, _MM_HINT_T0>(far);
+                    ask::<F, _MM_HINT_T0>(there);
                 }
                 next += 1;
             }
