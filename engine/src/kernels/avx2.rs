@@ -4,15 +4,15 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128,
-    _mm_max_ps, _mm_max_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_si128, _mm256_add_epi32,
-    _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps, _mm256_castps_si256, _mm256_castps256_ps128,
-    _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_div_ps,
-    _mm256_extract_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_load_si256,
-    _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permutevar8x32_epi32, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srai_epi32, _mm256_srli_epi16,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
+    _mm_max_ps, _mm_max_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_si128, _mm256_add_epi16,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps, _mm256_castps_si256,
+    _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
+    _mm256_div_ps, _mm256_extract_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_epi32,
+    _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps,
+    _mm256_min_ps, _mm256_mul_ps, _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permutevar8x32_epi32,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
+    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16,
+    _mm256_srai_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
 };
 
 use super::arch::Arch;
@@ -226,8 +226,16 @@ unsafe fn half_products<F: Shape, const R: usize>(
             let block = group * F::FORM.group_len / BLOCK_LEN;
             let scale = scales::<F>(tiles, places.scales(group, tile), half);
             for row in 0..R {
-                let both = _mm256_mul_ps(scale, _mm256_set1_ps(rows[row].get_unchecked(block).scale));
-                products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row]), both, products[row]);
+                let block = rows[row].get_unchecked(block);
+                let mut sum = sums[row];
+                if F::FORM.bits == 4 {
+                    sum = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+                }
+                if F::FORM.offset > 0 {
+                    sum = _mm256_add_epi32(sum, _mm256_set1_epi32(block.start(group, F::FORM)));
+                }
+                let both = _mm256_mul_ps(scale, _mm256_set1_ps(block.scale));
+                products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), both, products[row]);
             }
             if F::FORM.has_minimums {
                 let minimum = scales::<F>(tiles, places.minimums(group, tile), half);
@@ -244,6 +252,8 @@ unsafe fn half_products<F: Shape, const R: usize>(
     }
 }
 
+/// The sums of quants times activations, over one group; of quants below 16 as two sums of 16 bits each.
+///
 /// # Safety
 /// As for [`Arch::products`].
 #[inline(always)]
@@ -256,11 +266,6 @@ unsafe fn integers<F: Shape, const R: usize>(
     // SAFETY: The caller's promise: the group is within tiles and rows.
     unsafe {
         let mut sums = [_mm256_setzero_si256(); R];
-        for row in 0..R {
-            let block = rows[row].get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
-            let negated = block.negated_sum_of(group, F::FORM.group_len);
-            sums[row] = _mm256_set1_epi32(negated * i32::from(F::FORM.offset));
-        }
         let words = F::FORM.group_len / 4;
         let low_nibbles = _mm256_set1_epi8(15);
         for line in 0..places.quants_each {
@@ -279,7 +284,7 @@ unsafe fn integers<F: Shape, const R: usize>(
     }
 }
 
-/// Adds products of weights below 16: two of them fit in sixteen bits.
+/// Adds products of weights below 16, even and odd pairs of columns apart: sixteen of them fit in 16 bits.
 ///
 /// # Safety
 /// The CPU has AVX2, and the word is within the rows.
@@ -294,8 +299,7 @@ unsafe fn add_small<const R: usize>(
         // SAFETY: The caller's promise.
         unsafe {
             let four = _mm256_set1_epi32(four_of(row, word));
-            let pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(weights, four), _mm256_set1_epi16(1));
-            *sum = _mm256_add_epi32(*sum, pairs);
+            *sum = _mm256_add_epi16(*sum, _mm256_maddubs_epi16(weights, four));
         }
     }
 }

@@ -3,15 +3,15 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _MM_HINT_T1, _mm_cvtsi32_si128, _mm_prefetch,
-    _mm_sfence, _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32,
-    _mm256_loadu_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256,
-    _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
-    _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph,
-    _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sll_epi32,
-    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
+    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
+    _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256,
+    _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps,
+    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_div_ps,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi16,
+    _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
 };
 
 use super::ahead::Asking;
@@ -257,10 +257,7 @@ unsafe fn integers<F: Shape, const R: usize>(
         if F::FORM.offset > 0 {
             for row in 0..R {
                 let block = rows[row].get_unchecked(group * F::FORM.group_len / BLOCK_LEN);
-                let negated = _mm512_set1_epi32(block.negated_sum_of(group, F::FORM.group_len));
-                // Every offset is a power of two, which the compiler sees.
-                let power = F::FORM.offset.trailing_zeros().cast_signed();
-                let start = _mm512_sll_epi32(negated, _mm_cvtsi32_si128(power));
+                let start = _mm512_set1_epi32(block.start(group, F::FORM));
                 for sums in &mut sums {
                     sums[row] = start;
                 }

@@ -3,9 +3,14 @@
 use std::ops::{Deref, DerefMut};
 
 use super::lanes::{LANES, Lanes};
+#[cfg(target_arch = "x86_64")]
+use crate::quant::Form;
 
 /// How many activations share a scale.
 pub(crate) const BLOCK_LEN: usize = 32;
+
+/// The offsets of quants of four bits and of eight.
+const OFFSETS: [i32; 2] = [8, 128];
 
 /// The largest integer of an activation; its negative is the smallest.
 const QUANT_MAX: f32 = 127.0;
@@ -42,6 +47,9 @@ pub(super) struct Block {
     pub(super) negated_sum: i32,
     /// The same of each half.
     pub(super) negated_sums: [i32; 2],
+    /// The sum of the integers, negated, times the most frequent offsets, which is what sums of products begin with: kernels
+    /// have not the time to multiply.
+    pub(super) starts: [i32; OFFSETS.len()],
 }
 
 impl Input {
@@ -101,12 +109,25 @@ impl Block {
         self.sum = scale * (low + high) as f32;
         self.negated_sum = -(low + high);
         self.negated_sums = [-low, -high];
+        self.starts = [OFFSETS[0] * self.negated_sum, OFFSETS[1] * self.negated_sum];
     }
 
     /// The scale of a block whose largest number is `peak`, and what numbers are multiplied by.
     #[inline(always)]
     pub(super) fn scales(peak: f32) -> (f32, f32) {
         (peak / QUANT_MAX, if peak > 0.0 { QUANT_MAX / peak } else { 0.0 })
+    }
+
+    /// What the sum of a group's products begins with, so that quants are less by the offset.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) const fn start(&self, group: usize, form: Form) -> i32 {
+        match form.offset as i32 {
+            0 => 0,
+            offset if offset == OFFSETS[0] => self.starts[0],
+            offset if offset == OFFSETS[1] => self.starts[1],
+            offset => offset * self.negated_sum_of(group, form.group_len),
+        }
     }
 
     /// The sum of a group's integers, negated: of the whole block, or of the half that the group is.
