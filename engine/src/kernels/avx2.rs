@@ -3,16 +3,17 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128,
-    _mm_max_ps, _mm_max_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_si128, _mm256_add_epi16,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps, _mm256_castps_si256,
-    _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_ph,
-    _mm256_div_ps, _mm256_extract_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_epi32,
-    _mm256_load_si256, _mm256_loadu_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps,
-    _mm256_min_ps, _mm256_mul_ps, _mm256_packs_epi16, _mm256_packs_epi32, _mm256_permutevar8x32_epi32,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32,
-    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16,
-    _mm256_srai_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps,
+    __m256, __m256i, _MM_FROUND_TO_NEAREST_INT, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64,
+    _mm_loadu_si128, _mm_max_ps, _mm_max_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm_storeu_si128,
+    _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps,
+    _mm256_blend_epi16, _mm256_castps_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi32_ps,
+    _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_cvtps_ph, _mm256_div_ps, _mm256_extract_epi32,
+    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_load_si256, _mm256_loadu_ps,
+    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_packs_epi16,
+    _mm256_packs_epi32, _mm256_permutevar8x32_epi32, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi16,
+    _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srai_epi32, _mm256_srli_epi16, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_sub_ps,
 };
 
 use super::arch::Arch;
@@ -217,37 +218,92 @@ unsafe fn half_products<F: Shape, const R: usize>(
     groups: usize,
     to: &mut [Lanes; R],
 ) {
-    let places = const { Places::of(F::FORM) };
     // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
         let mut products = [_mm256_setzero_ps(); R];
         for group in 0..groups {
             let sums = integers::<F, R>((tiles, tile, half), rows, group);
-            let block = group * F::FORM.group_len / BLOCK_LEN;
-            let scale = scales::<F>(tiles, places.scales(group, tile), half);
-            for row in 0..R {
-                let block = rows[row].get_unchecked(block);
-                let mut sum = sums[row];
-                if F::FORM.bits == 4 {
-                    sum = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
-                }
-                if F::FORM.offset > 0 {
-                    sum = _mm256_add_epi32(sum, _mm256_set1_epi32(block.start(group, F::FORM)));
-                }
-                let both = _mm256_mul_ps(scale, _mm256_set1_ps(block.scale));
-                products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), both, products[row]);
-            }
-            if F::FORM.has_minimums {
-                let minimum = scales::<F>(tiles, places.minimums(group, tile), half);
-                for row in 0..R {
-                    let sum = _mm256_set1_ps(rows[row].get_unchecked(block).sum);
-                    products[row] = _mm256_fmadd_ps(minimum, sum, products[row]);
-                }
+            if F::WHOLE {
+                add_whole::<F, R>((tiles, tile, half), (rows, group), &sums, &mut products);
+            } else {
+                add_scaled::<F, R>((tiles, tile, half), (rows, group), &sums, &mut products);
             }
         }
         // Loops, not closures, here and below: what a closure does is not always compiled for AVX2.
         for row in 0..R {
-            _mm256_storeu_ps(to[row].as_mut_ptr().add(half * HALF), products[row]);
+            let mut product = products[row];
+            if let (true, Some(units)) = (F::WHOLE, tiles.units) {
+                let exponents = _mm_loadl_epi64(units[tile].as_ptr().add(half * HALF).cast());
+                let units = _mm256_slli_epi32::<23>(_mm256_cvtepu8_epi32(exponents));
+                product = _mm256_mul_ps(product, _mm256_castsi256_ps(units));
+            }
+            _mm256_storeu_ps(to[row].as_mut_ptr().add(half * HALF), product);
+        }
+    }
+}
+
+/// Adds the sums of a group, multiplied by scales, and the minimums, multiplied by the rows' sums.
+///
+/// # Safety
+/// As for [`Arch::products`].
+#[inline(always)]
+unsafe fn add_scaled<F: Shape, const R: usize>(
+    (tiles, tile, half): (&Tiles<'_>, usize, usize),
+    (rows, group): (&[&[Block]; R], usize),
+    sums: &[__m256i; R],
+    products: &mut [__m256; R],
+) {
+    let (places, block) = (const { Places::of(F::FORM) }, group * F::FORM.group_len / BLOCK_LEN);
+    // SAFETY: The caller's promise: the group is within tiles and rows.
+    unsafe {
+        let scale = scales::<F>(tiles, places.scales(group, tile), half);
+        for row in 0..R {
+            let block = rows[row].get_unchecked(block);
+            let mut sum = sums[row];
+            if F::FORM.bits == 4 {
+                sum = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
+            }
+            if F::FORM.offset > 0 {
+                sum = _mm256_add_epi32(sum, _mm256_set1_epi32(block.start(group, F::FORM)));
+            }
+            let both = _mm256_mul_ps(scale, _mm256_set1_ps(block.scale));
+            products[row] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), both, products[row]);
+        }
+        if F::FORM.has_minimums {
+            let minimum = scales::<F>(tiles, places.minimums(group, tile), half);
+            for row in 0..R {
+                let sum = _mm256_set1_ps(rows[row].get_unchecked(block).sum);
+                products[row] = _mm256_fmadd_ps(minimum, sum, products[row]);
+            }
+        }
+    }
+}
+
+/// The same where scales are [whole](super::whole), but for the units.
+///
+/// # Safety
+/// As for [`Arch::products`].
+#[inline(always)]
+unsafe fn add_whole<F: Shape, const R: usize>(
+    (tiles, tile, half): (&Tiles<'_>, usize, usize),
+    (rows, group): (&[&[Block]; R], usize),
+    sums: &[__m256i; R],
+    products: &mut [__m256; R],
+) {
+    const UPPER: i32 = 0xaa;
+    let places = const { Places::of(F::FORM) };
+    // SAFETY: As above; a group of whole scales is a block.
+    unsafe {
+        let line = tiles.lines.as_ptr().add(places.factors(group, tile));
+        let factors = _mm256_load_si256(line.cast::<__m256i>().add(half));
+        let scales = _mm256_blend_epi16::<UPPER>(factors, _mm256_slli_epi32::<16>(factors));
+        for row in 0..R {
+            let block = rows[row].get_unchecked(group);
+            // The sums are of quants that are not less by the offset, which makes the middle their minimum.
+            let less = _mm256_madd_epi16(_mm256_set1_epi32(block.halves), factors);
+            let exact = _mm256_add_epi32(_mm256_madd_epi16(sums[row], scales), less);
+            products[row] =
+                _mm256_fmadd_ps(_mm256_cvtepi32_ps(exact), _mm256_set1_ps(block.scale), products[row]);
         }
     }
 }

@@ -3,15 +3,16 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm_sfence,
-    _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_loadu_si256,
-    _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_abs_ps,
-    _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_div_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi16,
-    _mm512_storeu_ps, _mm512_stream_ps, _mm512_sub_ps,
+    __m512, __m512i, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
+    _mm_sfence, _mm256_cvtsi256_si32, _mm256_dpbusd_epi32, _mm256_extract_epi32, _mm256_hadd_epi32,
+    _mm256_loadu_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_storeu_si256,
+    _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtph_ps,
+    _mm512_cvtps_ph, _mm512_div_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps,
+    _mm512_madd_epi16, _mm512_mask_blend_epi16, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps,
+    _mm512_stream_ps, _mm512_sub_ps,
 };
 
 use super::ahead::Asking;
@@ -215,27 +216,78 @@ unsafe fn products<F: Shape, const R: usize>(
                 ask::<F, _MM_HINT_T0>(place(group).wrapping_add(LINES_SOON));
             }
             let sums = integers::<F, R>(tiles, rows, group);
-            let block = group * F::FORM.group_len / BLOCK_LEN;
             for (tile, (sums, products)) in sums.iter().zip(&mut products).enumerate() {
-                let scale = scales::<F>(tiles, places.scales(group, tile));
-                for row in 0..R {
-                    let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
-                    products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
-                }
-                if F::FORM.has_minimums {
-                    let minimum = scales::<F>(tiles, places.minimums(group, tile));
-                    for row in 0..R {
-                        let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
-                        products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
-                    }
+                if F::WHOLE {
+                    add_whole::<F, R>((tiles, group, tile), rows, sums, products);
+                } else {
+                    add_scaled::<F, R>((tiles, group, tile), rows, sums, products);
                 }
             }
         }
         // Loops, not closures, here and below: what a closure does is not always compiled for AVX-512.
         for tile in 0..TILES {
             for row in 0..R {
-                _mm512_storeu_ps(to[tile][row].as_mut_ptr(), products[tile][row]);
+                let mut product = products[tile][row];
+                if let (true, Some(units)) = (F::WHOLE, tiles.units) {
+                    let exponents = _mm512_cvtepu8_epi32(_mm_loadu_si128(units[tile].as_ptr().cast()));
+                    product = _mm512_mul_ps(product, _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponents)));
+                }
+                _mm512_storeu_ps(to[tile][row].as_mut_ptr(), product);
             }
+        }
+    }
+}
+
+/// Adds the sums of a group, multiplied by scales, and the minimums, multiplied by the rows' sums.
+///
+/// # Safety
+/// As for [`Arch::products`].
+#[inline(always)]
+unsafe fn add_scaled<F: Shape, const R: usize>(
+    (tiles, group, tile): (&Tiles<'_>, usize, usize),
+    rows: &[&[Block]; R],
+    sums: &[__m512i; R],
+    products: &mut [__m512; R],
+) {
+    let (places, block) = (const { Places::of(F::FORM) }, group * F::FORM.group_len / BLOCK_LEN);
+    // SAFETY: The caller's promise: the group is within tiles and rows.
+    unsafe {
+        let scale = scales::<F>(tiles, places.scales(group, tile));
+        for row in 0..R {
+            let both = _mm512_mul_ps(scale, _mm512_set1_ps(rows[row].get_unchecked(block).scale));
+            products[row] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row]), both, products[row]);
+        }
+        if F::FORM.has_minimums {
+            let minimum = scales::<F>(tiles, places.minimums(group, tile));
+            for row in 0..R {
+                let sum = _mm512_set1_ps(rows[row].get_unchecked(block).sum);
+                products[row] = _mm512_fmadd_ps(minimum, sum, products[row]);
+            }
+        }
+    }
+}
+
+/// The same where scales are [whole](super::whole), but for the units.
+///
+/// # Safety
+/// As for [`Arch::products`].
+#[inline(always)]
+unsafe fn add_whole<F: Shape, const R: usize>(
+    (tiles, group, tile): (&Tiles<'_>, usize, usize),
+    rows: &[&[Block]; R],
+    sums: &[__m512i; R],
+    products: &mut [__m512; R],
+) {
+    const UPPER: u32 = 0xaaaa_aaaa;
+    let places = const { Places::of(F::FORM) };
+    // SAFETY: As above; a group of whole scales is a block.
+    unsafe {
+        let factors = _mm512_load_si512(tiles.lines.as_ptr().add(places.factors(group, tile)).cast());
+        for row in 0..R {
+            let block = rows[row].get_unchecked(group);
+            let both = _mm512_mask_blend_epi16(UPPER, sums[row], _mm512_set1_epi32(block.halves));
+            let exact = _mm512_cvtepi32_ps(_mm512_madd_epi16(both, factors));
+            products[row] = _mm512_fmadd_ps(exact, _mm512_set1_ps(block.scale), products[row]);
         }
     }
 }

@@ -3,18 +3,20 @@
 //! Sixteen rows make a tile. In it a vector of 64 bytes holds, for each of the sixteen rows, four neighbouring
 //! columns: one instruction multiplies them by the same four activations and adds the products to sixteen sums, so no
 //! sum is ever taken across lanes. Quants below 16 are packed two to a byte. Nothing is rounded: a 4-bit tile with
-//! 16-bit scales has exactly the bytes of its blocks in the file.
+//! 16-bit scales has exactly the bytes of its blocks in the file, and some for units where its scales are [`whole`].
 //!
 //! Tiles come in pairs, whose numbers lie in the order in which a kernel reads them, group after group: memory is fastest
 //! where it is read on and on, and CPUs fetch ahead what is read so.
 
 use canon::Fault;
 use half::{bf16, f16};
+use std::sync::{Mutex, PoisonError};
 
 use super::ahead::Asking;
 use super::lanes::LANES;
 use super::panel::TILES;
 use super::pool::Pool;
+use super::whole::{self, Units};
 use crate::gguf::{Tensor, TensorType};
 use crate::quant::{Form, Unpacked};
 
@@ -34,6 +36,8 @@ pub(crate) struct Matrix {
     pub(super) bias: Option<Vec<f32>>,
     lines: Vec<Line>,
     lines_per_pair: usize,
+    /// Of each pair of tiles, if its form can be whole; zeros if it is not.
+    units: Vec<Units>,
 }
 
 /// How a matrix keeps its numbers.
@@ -61,6 +65,8 @@ pub(super) struct Tiles<'a> {
     pub(super) asking: Asking,
     /// How many groups of columns there are.
     pub(super) groups: usize,
+    /// Those of its rows, if their scales are [`whole`].
+    pub(super) units: Option<&'a Units>,
 }
 
 /// Where the numbers of a group lie in a pair of tiles: the scales of both, the minimums of both, then the first line of
@@ -95,6 +101,12 @@ impl Places {
         group * self.all * LINE_BYTES + tile * LANES * self.scale_bytes
     }
 
+    /// The line of the pair that has a tile's factors, where scales are whole.
+    #[inline(always)]
+    pub(super) const fn factors(self, group: usize, tile: usize) -> usize {
+        group * self.all + tile
+    }
+
     /// The byte at which a tile's minimums begin.
     #[inline(always)]
     pub(super) const fn minimums(self, group: usize, tile: usize) -> usize {
@@ -126,6 +138,8 @@ impl Matrix {
         };
         let pairs = rows.div_ceil(TILES * LANES);
         let mut lines = vec![Line([0; 64]); pairs * lines_per_pair];
+        let can_be_whole = matches!(kind, Storage::Quants(form) if whole::form_of(form).is_some());
+        let units = Mutex::new(vec![Units::default(); if can_be_whole { pairs } else { 0 }]);
         let finite = std::sync::atomic::AtomicBool::new(true);
         // A task takes some megabytes, so that threads that wait for the disk overlap.
         pool.split(&mut lines, lines_per_pair, &|start, pair| {
@@ -134,6 +148,11 @@ impl Matrix {
                 Storage::Floats(_) => pack_floats(tensor, row, pair),
                 Storage::Quants(form) => pack_quants(tensor, form, row, pair),
             };
+            if let (true, Storage::Quants(form)) = (can_be_whole && packed, kind)
+                && let Some(made) = whole::make(pair, form)
+            {
+                units.lock().unwrap_or_else(PoisonError::into_inner)[start / lines_per_pair] = made;
+            }
             if !packed {
                 finite.store(false, std::sync::atomic::Ordering::Relaxed);
             }
@@ -144,7 +163,8 @@ impl Matrix {
                 "holds infinities or no numbers",
             ));
         }
-        Ok(Self { rows, columns, kind, bias: None, lines, lines_per_pair })
+        let units = units.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Self { rows, columns, kind, bias: None, lines, lines_per_pair, units })
     }
 
     /// The same matrix, with a bias for each row.
@@ -173,7 +193,13 @@ impl Matrix {
     /// The tiles that are taken together, from an even one on.
     pub(super) fn pair(&self, tile: usize) -> Tiles<'_> {
         let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
-        Tiles { lines: self.lines(tile), asking: Asking::NOTHING, groups: self.columns / form.group_len }
+        let groups = self.columns / form.group_len;
+        Tiles { lines: self.lines(tile), asking: Asking::NOTHING, groups, units: self.units(tile) }
+    }
+
+    /// The units of the rows of a pair, if its scales are whole.
+    fn units(&self, tile: usize) -> Option<&Units> {
+        self.units.get(tile / TILES).filter(|units| units[0][0] > 0)
     }
 
     /// Where a pair of tiles begins, or would.
@@ -183,7 +209,7 @@ impl Matrix {
 
     /// What its weights take.
     pub(super) const fn bytes(&self) -> usize {
-        size_of_val(self.lines.as_slice())
+        size_of_val(self.lines.as_slice()) + size_of_val(self.units.as_slice())
     }
 
     pub(super) const fn lines_per_pair(&self) -> usize {
@@ -206,13 +232,25 @@ impl Matrix {
                 }
             }
             Storage::Quants(form) => {
-                let (places, pair) = (Places::of(form), self.lines(tile));
+                let (places, pair, units) = (Places::of(form), self.lines(tile), self.units(tile));
+                let form = units.and_then(|_| whole::form_of(form)).unwrap_or(form);
                 let width = if form.half_scales { Width::F16 } else { Width::F32 };
                 for (group, to) in to.chunks_exact_mut(form.group_len).enumerate() {
                     let number = |start: usize| float(&as_bytes(pair)[start..], lane, width);
-                    let scale = number(places.scales(group, tile % TILES));
-                    let minimum =
-                        if form.has_minimums { number(places.minimums(group, tile % TILES)) } else { 0.0 };
+                    let [scale, minimum] = match units {
+                        Some(units) => {
+                            let factors = whole::factors(&pair[places.factors(group, tile % TILES)], lane);
+                            factors.map(|factor| f32::from(factor) * whole::unit(units[tile % TILES][lane]))
+                        }
+                        None => [
+                            number(places.scales(group, tile % TILES)),
+                            if form.has_minimums {
+                                number(places.minimums(group, tile % TILES))
+                            } else {
+                                0.0
+                            },
+                        ],
+                    };
                     for (column, to) in to.iter_mut().enumerate() {
                         // Where two quants share a byte, lines come round again for the second half of columns.
                         let line = places.quants(group, column / 4 % places.quants_each, tile % TILES);
@@ -312,11 +350,11 @@ fn put_scale(bytes: &mut [u8], at: usize, scale: f32, form: Form) {
     }
 }
 
-fn as_bytes(lines: &[Line]) -> &[u8] {
+pub(super) fn as_bytes(lines: &[Line]) -> &[u8] {
     as_arrays(lines).as_flattened()
 }
 
-fn as_bytes_mut(lines: &mut [Line]) -> &mut [u8] {
+pub(super) fn as_bytes_mut(lines: &mut [Line]) -> &mut [u8] {
     as_arrays_mut(lines).as_flattened_mut()
 }
 

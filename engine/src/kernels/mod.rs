@@ -31,6 +31,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod vector;
+mod whole;
 
 use std::sync::Mutex;
 

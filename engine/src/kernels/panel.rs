@@ -3,7 +3,8 @@
 //! Whatever the instruction set and however many rows and tiles are taken together, each element of a product is made
 //! by the same operations in the same order: for each group the exact integer sum of quants times activations, turned
 //! into a float and multiplied into the sum with one rounding; then the group's minimum times the activations' sum, with
-//! one rounding. Hence a request's logits do not depend on what else is in the batch.
+//! one rounding. Where scales are [`whole`], both are one exact integer, which is turned into a float and multiplied into the
+//! sum with one rounding, and the unit comes at the end. Hence a request's logits do not depend on what else is in the batch.
 
 #![expect(unsafe_code, reason = "products are written by several threads, each its own tiles")]
 
@@ -16,6 +17,7 @@ use super::lanes::{Activation, LANES, Lanes, bend, gated};
 use super::matrix::{Matrix, Storage, Tiles};
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Blocks, Input};
+use super::whole;
 use crate::quant::Form;
 
 /// Tiles taken together, so that an activation is read once for all of them. A matrix has a multiple of them.
@@ -185,13 +187,16 @@ impl Ending for Capped {
 /// A [`Form`], known when compiled.
 pub(super) trait Shape {
     const FORM: Form;
+    /// Whether its scales and minimums are [`whole`].
+    const WHOLE: bool;
 }
 
 macro_rules! shapes {
-    ($($name:ident: $bits:literal bits, groups of $len:literal, offset $offset:literal, minimums $min:literal, half $half:literal;)*) => {
+    ($($name:ident: $bits:literal bits, groups of $len:literal, offset $offset:literal, minimums $min:literal, half $half:literal, whole $whole:literal;)*) => {
         $(struct $name;
         impl Shape for $name {
             const FORM: Form = Form { group_len: $len, bits: $bits, offset: $offset, has_minimums: $min, half_scales: $half };
+            const WHOLE: bool = $whole;
         })*
 
         /// The kernels of a form.
@@ -209,15 +214,16 @@ macro_rules! shapes {
 }
 
 shapes! {
-    FourBits: 4 bits, groups of 32, offset 8, minimums false, half true;
-    FourBitsWithMinimums: 4 bits, groups of 32, offset 0, minimums true, half true;
-    FiveBits: 8 bits, groups of 32, offset 16, minimums false, half true;
-    FiveBitsWithMinimums: 8 bits, groups of 32, offset 0, minimums true, half true;
-    EightBits: 8 bits, groups of 32, offset 128, minimums false, half true;
-    EightBitsK: 8 bits, groups of 32, offset 128, minimums false, half false;
-    FourBitsK: 4 bits, groups of 32, offset 0, minimums true, half false;
-    FiveBitsK: 8 bits, groups of 32, offset 0, minimums true, half false;
-    SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false;
+    FourBits: 4 bits, groups of 32, offset 8, minimums false, half true, whole false;
+    FourBitsWithMinimums: 4 bits, groups of 32, offset 0, minimums true, half true, whole false;
+    FourBitsWhole: 4 bits, groups of 32, offset 8, minimums true, half true, whole true;
+    FiveBits: 8 bits, groups of 32, offset 16, minimums false, half true, whole false;
+    FiveBitsWithMinimums: 8 bits, groups of 32, offset 0, minimums true, half true, whole false;
+    EightBits: 8 bits, groups of 32, offset 128, minimums false, half true, whole false;
+    EightBitsK: 8 bits, groups of 32, offset 128, minimums false, half false, whole false;
+    FourBitsK: 4 bits, groups of 32, offset 0, minimums true, half false, whole false;
+    FiveBitsK: 8 bits, groups of 32, offset 0, minimums true, half false, whole false;
+    SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false, whole false;
 }
 
 /// [`Arch::products`] of a form, for so many rows.
@@ -228,6 +234,18 @@ struct ByRows {
     one: Kernel<1>,
     four: Kernel<4>,
     six: Kernel<ROWS>,
+}
+
+/// Those of a form, and of what it is where scales are whole.
+struct ByScales {
+    plain: ByRows,
+    whole: ByRows,
+}
+
+impl ByScales {
+    fn of<A: Arch>(form: Form) -> Self {
+        Self { plain: kernels::<A>(form), whole: kernels::<A>(whole::form_of(form).unwrap_or(form)) }
+    }
 }
 
 /// What is multiplied, and where it goes.
@@ -250,7 +268,7 @@ pub(super) unsafe fn multiply<A: Arch>(work: &Work<'_>, tiles: Range<usize>, row
     unsafe {
         match work.matrix.kind {
             Storage::Quants(form) => {
-                let (Work { matrix, blocks, to, .. }, kernels) = (*work, &kernels::<A>(form));
+                let (Work { matrix, blocks, to, .. }, kernels) = (*work, &ByScales::of::<A>(form));
                 for tile in tiles.step_by(TILES) {
                     let pair = Pair { matrix, blocks, kernels, tile, part: to.part };
                     pair.give::<A>(rows, &mut Writing { to, tile });
@@ -277,7 +295,7 @@ trait Taker {
 struct Pair<'a> {
     matrix: &'a Matrix,
     blocks: Blocks<'a>,
-    kernels: &'a ByRows,
+    kernels: &'a ByScales,
     tile: usize,
     part: Part,
 }
@@ -290,6 +308,7 @@ impl Pair<'_> {
     #[inline(always)]
     unsafe fn give<A: Arch>(&self, rows: &Range<usize>, taker: &mut impl Taker) {
         let mut tiles = self.matrix.pair(self.tile);
+        let kernels = if tiles.units.is_some() { &self.kernels.whole } else { &self.kernels.plain };
         let distance = self.part.distance(self.matrix, self.tile);
         let shares = Shares::new(distance, tiles.groups, rows.len());
         let mut row = rows.start;
@@ -304,9 +323,9 @@ impl Pair<'_> {
             // SAFETY: The caller's promise.
             unsafe {
                 match count {
-                    1 => self.call::<A, 1>(self.kernels.one, &tiles, row, taker),
-                    4 => self.call::<A, 4>(self.kernels.four, &tiles, row, taker),
-                    _ => self.call::<A, ROWS>(self.kernels.six, &tiles, row, taker),
+                    1 => self.call::<A, 1>(kernels.one, &tiles, row, taker),
+                    4 => self.call::<A, 4>(kernels.four, &tiles, row, taker),
+                    _ => self.call::<A, ROWS>(kernels.six, &tiles, row, taker),
                 }
             }
             row += count;
@@ -367,7 +386,7 @@ pub(super) struct Gate<'a> {
 #[inline(always)]
 pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: &Range<usize>) {
     let kernels = gate.matrices.map(|matrix| match matrix.kind {
-        Storage::Quants(form) => kernels::<A>(form),
+        Storage::Quants(form) => ByScales::of::<A>(form),
         Storage::Floats(_) => unreachable!("a gate that is not quantised"),
     });
     // Of each row two tiles' products with the gate.

@@ -10,6 +10,7 @@ use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
 use super::matrix::{Places, Tiles, Width, float};
 use super::panel::{Destination, Shape, TILES};
 use super::rows::{BLOCK_LEN, Block};
+use super::whole;
 
 pub(super) struct Portable;
 
@@ -133,6 +134,15 @@ fn product<F: Shape>((tiles, tile): (&Tiles<'_>, usize), row: &[Block], groups: 
     for group in 0..groups {
         let block = &row[group * form.group_len / BLOCK_LEN];
         let sums = integers::<F>((tiles, tile), block, group);
+        if F::WHOLE {
+            let factors = &tiles.lines[places.factors(group, tile)];
+            for lane in 0..LANES {
+                let [scale, middle] = whole::factors(factors, lane).map(i32::from);
+                let exact = sums[lane] * scale - block.negated_sum * middle;
+                product[lane] = (exact as f32).mul_add(block.scale, product[lane]);
+            }
+            continue;
+        }
         let scale = scales::<F>(&tiles.bytes()[places.scales(group, tile)..]);
         for lane in 0..LANES {
             product[lane] = (sums[lane] as f32).mul_add(scale[lane] * block.scale, product[lane]);
@@ -142,6 +152,11 @@ fn product<F: Shape>((tiles, tile): (&Tiles<'_>, usize), row: &[Block], groups: 
             for lane in 0..LANES {
                 product[lane] = minimum[lane].mul_add(block.sum, product[lane]);
             }
+        }
+    }
+    if let (true, Some(units)) = (F::WHOLE, tiles.units) {
+        for (product, exponent) in product.iter_mut().zip(units[tile]) {
+            *product *= whole::unit(exponent);
         }
     }
     product

@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::lanes::{LANES, Lanes};
+use super::whole;
 #[cfg(target_arch = "x86_64")]
 use crate::quant::Form;
 
@@ -10,7 +11,7 @@ use crate::quant::Form;
 pub(crate) const BLOCK_LEN: usize = 32;
 
 /// The offsets of quants of four bits and of eight.
-const OFFSETS: [i32; 2] = [8, 128];
+const OFFSETS: [i32; 2] = [whole::OFFSET as i32, 128];
 
 /// The largest integer of an activation; its negative is the smallest.
 const QUANT_MAX: f32 = 127.0;
@@ -50,6 +51,8 @@ pub(super) struct Block {
     /// The sum of the integers, negated, times the most frequent offsets, which is what sums of products begin with: kernels
     /// have not the time to multiply.
     pub(super) starts: [i32; OFFSETS.len()],
+    /// The sum of the integers as the upper half of a word, and the first of the starts as the lower.
+    pub(super) halves: i32,
 }
 
 impl Input {
@@ -110,6 +113,7 @@ impl Block {
         self.negated_sum = -(low + high);
         self.negated_sums = [-low, -high];
         self.starts = [OFFSETS[0] * self.negated_sum, OFFSETS[1] * self.negated_sum];
+        self.halves = (low + high) << 16 | self.starts[0] & 0xffff;
     }
 
     /// The scale of a block whose largest number is `peak`, and what numbers are multiplied by.

@@ -10,7 +10,7 @@ use crate::gguf::{Tensor, TensorType};
 use crate::quant::decode;
 use crate::sample_weights::{Noise, blocks};
 
-fn tensor<'a>(kind: TensorType, shape: &'a [usize], bytes: &'a [u8]) -> Tensor<'a> {
+pub(super) fn tensor<'a>(kind: TensorType, shape: &'a [usize], bytes: &'a [u8]) -> Tensor<'a> {
     Tensor { name: "weight", kind, shape, bytes }
 }
 
@@ -44,15 +44,26 @@ fn check(kind: TensorType, (rows, blocks_per_row): (usize, usize), batch: usize,
     let mut noise = Noise::new(seed);
     let columns = blocks_per_row * kind.block_len();
     let bytes = blocks(kind, rows * blocks_per_row, &mut noise);
-    let shape = [columns, rows];
-    let matrix = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(1).unwrap()).unwrap();
-    let mut weights = vec![0.0; rows * columns];
-    decode(kind, &bytes, &mut weights);
     let inputs: Vec<Vec<f32>> = (0..batch).map(|_| noise.floats(columns)).collect();
+    check_bytes(kind, (rows, columns), &bytes, &inputs);
+}
 
-    let expected = multiply(Isa::available().last().unwrap(), 1, &matrix, &inputs);
+/// The same of given blocks and rows.
+pub(super) fn check_bytes(
+    kind: TensorType,
+    (rows, columns): (usize, usize),
+    bytes: &[u8],
+    inputs: &[Vec<f32>],
+) {
+    let shape = [columns, rows];
+    let matrix = Matrix::pack(&tensor(kind, &shape, bytes), &mut Pool::new(1).unwrap()).unwrap();
+    let mut weights = vec![0.0; rows * columns];
+    decode(kind, bytes, &mut weights);
+    let batch = inputs.len();
+
+    let expected = multiply(Isa::available().last().unwrap(), 1, &matrix, inputs);
     for isa in Isa::available() {
-        let together = multiply(isa, 2, &matrix, &inputs);
+        let together = multiply(isa, 2, &matrix, inputs);
         assert_eq!(together.data[..], expected.data[..], "{kind:?} on {}", isa.name());
         for (row, numbers) in inputs.iter().enumerate() {
             let alone = multiply(isa, 1, &matrix, std::slice::from_ref(numbers));

@@ -5,12 +5,13 @@
 #![expect(unsafe_code, reason = "instructions that a CPU may lack, and vectors loaded through pointers")]
 
 use std::arch::aarch64::{
-    float32x4_t, int8x16_t, int32x4_t, vaddq_s32, vandq_u8, vcvt_f32_f16, vcvtq_f32_s32, vdupq_laneq_s32,
-    vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, veorq_u8, vfmaq_f32, vfmaq_n_f32, vget_low_s8,
-    vld1_u16, vld1q_f32, vld1q_s8, vld1q_u8, vmull_high_s8, vmull_s8, vmulq_n_f32, vpaddlq_s16, vpaddq_s32,
-    vreinterpret_f16_u16, vreinterpretq_s8_s32, vreinterpretq_s8_s64, vreinterpretq_s8_u8,
-    vreinterpretq_s32_s8, vreinterpretq_s64_s8, vshrq_n_u8, vst1q_f32, vuzp1q_s32, vuzp2q_s32, vzip1q_s32,
-    vzip1q_s64, vzip2q_s32, vzip2q_s64,
+    float32x4_t, int8x16_t, int16x4x2_t, int32x4_t, vaddq_s32, vandq_u8, vcvt_f32_f16, vcvtq_f32_s32,
+    vdupq_laneq_s32, vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, veorq_u8, vfmaq_f32, vfmaq_n_f32,
+    vget_low_s8, vld1_u16, vld1q_f32, vld1q_s8, vld1q_u8, vld2_s16, vmlsq_n_s32, vmovl_s16, vmull_high_s8,
+    vmull_s8, vmulq_f32, vmulq_n_f32, vmulq_s32, vpaddlq_s16, vpaddq_s32, vreinterpret_f16_u16,
+    vreinterpretq_s8_s32, vreinterpretq_s8_s64, vreinterpretq_s8_u8, vreinterpretq_s32_s8,
+    vreinterpretq_s64_s8, vshrq_n_u8, vst1q_f32, vuzp1q_s32, vuzp2q_s32, vzip1q_s32, vzip1q_s64, vzip2q_s32,
+    vzip2q_s64,
 };
 use std::arch::asm;
 
@@ -19,6 +20,7 @@ use crate::kernels::lanes::{LANES, Lanes};
 use crate::kernels::matrix::{Places, Tiles};
 use crate::kernels::panel::Shape;
 use crate::kernels::rows::{BLOCK_LEN, Block};
+use crate::kernels::whole;
 
 /// Columns that a register holds of a row of activations: half a block.
 const COLUMNS: usize = BLOCK_LEN / 2;
@@ -167,16 +169,38 @@ unsafe fn products<U: Unit, F: Shape, const R: usize, const P: usize>(
                 }
             }
             for at in 0..P {
-                let scale = scales::<F>(tiles, places.scales(group, tile), work.part + at);
+                let part = work.part + at;
+                if F::WHOLE {
+                    let line = tiles.lines.as_ptr().add(places.factors(group, tile)).cast::<i16>();
+                    let int16x4x2_t(scales, middles) = vld2_s16(line.add(part * PART * 2));
+                    let (scales, middles) = (vmovl_s16(scales), vmovl_s16(middles));
+                    for row in 0..R {
+                        let block = work.rows[row].get_unchecked(block);
+                        let scaled = vmulq_s32(sums[row][at], scales);
+                        let exact = vcvtq_f32_s32(vmlsq_n_s32(scaled, middles, block.negated_sum));
+                        products[row][at] = vfmaq_n_f32(products[row][at], exact, block.scale);
+                    }
+                    continue;
+                }
+                let scale = scales::<F>(tiles, places.scales(group, tile), part);
                 for row in 0..R {
                     let both = vmulq_n_f32(scale, work.rows[row].get_unchecked(block).scale);
                     products[row][at] = vfmaq_f32(products[row][at], vcvtq_f32_s32(sums[row][at]), both);
                 }
                 if F::FORM.has_minimums {
-                    let minimum = scales::<F>(tiles, places.minimums(group, tile), work.part + at);
+                    let minimum = scales::<F>(tiles, places.minimums(group, tile), part);
                     for (row, products) in work.rows.iter().zip(&mut products) {
                         products[at] = vfmaq_n_f32(products[at], minimum, row.get_unchecked(block).sum);
                     }
+                }
+            }
+        }
+        if let (true, Some(units)) = (F::WHOLE, tiles.units) {
+            for at in 0..P {
+                let units: [f32; PART] =
+                    std::array::from_fn(|lane| whole::unit(units[tile][(work.part + at) * PART + lane]));
+                for products in &mut products {
+                    products[at] = vmulq_f32(products[at], vld1q_f32(units.as_ptr()));
                 }
             }
         }
