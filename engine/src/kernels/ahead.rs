@@ -182,7 +182,7 @@ impl Ahead {
 
 /// Has a line of memory, if it is one, brought to the CPU.
 #[inline(always)]
-fn fetch(line: *const Line) {
+pub(super) fn fetch(line: *const Line) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: Every CPU of this architecture has it, and it takes any address.
     unsafe {

@@ -12,7 +12,7 @@ use canon::Fault;
 use half::{bf16, f16};
 use std::sync::{Mutex, PoisonError};
 
-use super::ahead::Asking;
+use super::ahead::{Asking, fetch};
 use super::lanes::LANES;
 use super::panel::TILES;
 use super::pool::Pool;
@@ -26,6 +26,8 @@ use crate::quant::{Form, Unpacked};
 pub(super) struct Line(pub(super) [u8; 64]);
 
 const LINE_BYTES: usize = 64;
+/// How many pairs of tiles ahead a kernel asks for units: those of a line of the cache further.
+const UNITS_AHEAD: usize = 1 + LINE_BYTES / size_of::<Units>();
 
 /// A weight matrix.
 pub(crate) struct Matrix {
@@ -193,6 +195,8 @@ impl Matrix {
     /// The tiles that are taken together, from an even one on.
     pub(super) fn pair(&self, tile: usize) -> Tiles<'_> {
         let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
+        // One row would wait for the units of the pairs that follow, as for their weights.
+        fetch(self.units.as_ptr().wrapping_add(tile / TILES + UNITS_AHEAD).cast());
         let groups = self.columns / form.group_len;
         Tiles { lines: self.lines(tile), asking: Asking::NOTHING, groups, units: self.units(tile) }
     }
