@@ -108,7 +108,7 @@ impl<'a> Loader<'a> {
 
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Matrix, Fault> {
         let tensor = self.tensor(&format!("{name}.weight"), (rows, columns))?;
-        let matrix = Matrix::pack(&tensor, self.kernels.pool())?;
+        let matrix = self.kernels.pack(&tensor)?;
         Ok(matrix.with_bias(self.floats(&format!("{name}.bias"), (1, rows))?))
     }
 

@@ -13,6 +13,7 @@ use half::{bf16, f16};
 use std::sync::{Mutex, PoisonError};
 
 use super::ahead::{Asking, fetch};
+use super::arena::{Arena, Lines};
 use super::lanes::LANES;
 use super::panel::TILES;
 use super::pool::Pool;
@@ -36,7 +37,7 @@ pub(crate) struct Matrix {
     pub(super) kind: Storage,
     /// Added to each row's product; whole tiles.
     pub(super) bias: Option<Vec<f32>>,
-    lines: Vec<Line>,
+    lines: Lines,
     lines_per_pair: usize,
     /// Of each pair of tiles, if its form can be whole; zeros if it is not.
     units: Vec<Units>,
@@ -126,8 +127,8 @@ impl Matrix {
     /// Repacks a tensor on all threads.
     ///
     /// # Errors
-    /// A scale is infinite or no number.
-    pub(crate) fn pack(tensor: &Tensor<'_>, pool: &mut Pool) -> Result<Self, Fault> {
+    /// A scale is infinite or no number, or the system has no memory to give.
+    pub(super) fn pack(tensor: &Tensor<'_>, pool: &mut Pool, arena: &mut Arena) -> Result<Self, Fault> {
         let (rows, columns) = (tensor.rows(), tensor.columns());
         let floats = |width, bytes: usize| {
             (Storage::Floats(width), TILES * (columns * bytes * LANES).div_ceil(LINE_BYTES))
@@ -139,7 +140,7 @@ impl Matrix {
             (None, _) => floats(Width::F32, 4),
         };
         let pairs = rows.div_ceil(TILES * LANES);
-        let mut lines = vec![Line([0; 64]); pairs * lines_per_pair];
+        let mut lines = arena.lines(pairs * lines_per_pair)?;
         let can_be_whole = matches!(kind, Storage::Quants(form) if whole::form_of(form).is_some());
         let units = Mutex::new(vec![Units::default(); if can_be_whole { pairs } else { 0 }]);
         let finite = std::sync::atomic::AtomicBool::new(true);
@@ -212,8 +213,8 @@ impl Matrix {
     }
 
     /// What its weights take.
-    pub(super) const fn bytes(&self) -> usize {
-        size_of_val(self.lines.as_slice()) + size_of_val(self.units.as_slice())
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&self.lines[..]) + size_of_val(self.units.as_slice())
     }
 
     pub(super) const fn lines_per_pair(&self) -> usize {

@@ -6,6 +6,7 @@
 mod adapter;
 mod ahead;
 mod arch;
+mod arena;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -37,9 +38,12 @@ use std::sync::Mutex;
 
 use canon::Fault;
 
+use arena::Arena;
 use attention::Room;
 use isa::call;
 use pool::Pool;
+
+use crate::gguf::Tensor;
 
 pub(crate) use adapter::{Delta, DeltaShape};
 pub(crate) use attention::{Attention, HEAD_LEN_MAX};
@@ -60,6 +64,8 @@ pub(crate) use step::Step;
 pub(crate) struct Kernels {
     pool: Pool,
     isa: Isa,
+    /// Where weights lie.
+    arena: Arena,
     /// What attention gathers where threads share a sequence, kept from step to step.
     gathered: Vec<f32>,
     /// Room for the queries of attention, of as many threads as have ever attended at once.
@@ -87,12 +93,21 @@ impl Kernels {
     /// # Errors
     /// The system has no thread to give.
     pub(crate) fn new(threads: usize, isa: Isa) -> Result<Self, Fault> {
-        Ok(Self { pool: Pool::new(threads)?, isa, gathered: Vec::new(), rooms: Mutex::default() })
+        let (pool, arena) = (Pool::new(threads)?, Arena::default());
+        Ok(Self { pool, isa, arena, gathered: Vec::new(), rooms: Mutex::default() })
     }
 
     /// The threads.
     pub(crate) const fn pool(&mut self) -> &mut Pool {
         &mut self.pool
+    }
+
+    /// Repacks a tensor.
+    ///
+    /// # Errors
+    /// A scale is infinite or no number, or the system has no memory to give.
+    pub(crate) fn pack(&mut self, tensor: &Tensor<'_>) -> Result<Matrix, Fault> {
+        Matrix::pack(tensor, &mut self.pool, &mut self.arena)
     }
 
     /// Prepares rows for products: `from` gives a row by its number.

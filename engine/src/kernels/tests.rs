@@ -1,3 +1,4 @@
+use canon::Fault;
 use proptest::prelude::*;
 
 use super::isa::call;
@@ -12,6 +13,10 @@ use crate::sample_weights::{Noise, blocks};
 
 pub(super) fn tensor<'a>(kind: TensorType, shape: &'a [usize], bytes: &'a [u8]) -> Tensor<'a> {
     Tensor { name: "weight", kind, shape, bytes }
+}
+
+pub(super) fn pack(tensor: &Tensor<'_>) -> Result<Matrix, Fault> {
+    Kernels::new(2, Isa::best()).unwrap().pack(tensor)
 }
 
 fn input(isa: Isa, numbers: &[f32]) -> Input {
@@ -56,7 +61,7 @@ pub(super) fn check_bytes(
     inputs: &[Vec<f32>],
 ) {
     let shape = [columns, rows];
-    let matrix = Matrix::pack(&tensor(kind, &shape, bytes), &mut Pool::new(1).unwrap()).unwrap();
+    let matrix = pack(&tensor(kind, &shape, bytes)).unwrap();
     let mut weights = vec![0.0; rows * columns];
     decode(kind, bytes, &mut weights);
     let batch = inputs.len();
@@ -112,7 +117,7 @@ proptest! {
         let bytes = blocks(kind, rows * 3, &mut Noise::new(seed));
         let columns = 3 * kind.block_len();
         let shape = [columns, rows];
-        let matrix = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(2).unwrap()).unwrap();
+        let matrix = pack(&tensor(kind, &shape, &bytes)).unwrap();
         let (mut expected, mut row) = (vec![0.0; rows * columns], vec![0.0; columns]);
         decode(kind, &bytes, &mut expected);
         for (number, expected) in expected.chunks_exact(columns).enumerate() {
@@ -135,11 +140,11 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let (mut noise, columns, len) = (Noise::new(seed), 256, blocks_of_rows * 32);
-        let mut pack = |kind: TensorType| {
+        let mut packed = |kind: TensorType| {
             let bytes = blocks(kind, len * columns / kind.block_len(), &mut noise);
-            Matrix::pack(&tensor(kind, &[columns, len], &bytes), &mut Pool::new(1).unwrap()).unwrap()
+            pack(&tensor(kind, &[columns, len], &bytes)).unwrap()
         };
-        let [gate, other] = kinds.map(&mut pack);
+        let [gate, other] = kinds.map(&mut packed);
         prop_assert!(Kernels::gates([&gate, &other]));
         let numbers: Vec<_> = (0..rows).map(|_| noise.floats(columns)).collect();
         for (isa, threads) in Isa::available().zip([2, 1, 3]) {
@@ -160,10 +165,9 @@ proptest! {
 
 #[test]
 fn products_are_set_added_gated_and_biased() {
-    let pool = &mut Pool::new(1).unwrap();
     let bytes: Vec<u8> = [1f32, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-    let pack = |pool: &mut Pool| Matrix::pack(&tensor(TensorType::F32, &[1, 3], &bytes), pool).unwrap();
-    let (plain, biased) = (pack(pool), pack(pool).with_bias(vec![10.0, 20.0, 30.0]));
+    let packed = || pack(&tensor(TensorType::F32, &[1, 3], &bytes)).unwrap();
+    let (plain, biased) = (packed(), packed().with_bias(vec![10.0, 20.0, 30.0]));
     type Case<'a> = (&'a [(&'a Matrix, Mode)], [f32; 3]);
     let gelu = |x: f32| x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x.powi(3))).tanh()) / 2.0 * x;
     let cases: [Case<'_>; 6] = [
@@ -247,7 +251,7 @@ fn a_tensor_that_holds_no_numbers_is_refused() {
         (TensorType::Q8_0, [half::f16::NAN.to_le_bytes().to_vec(), vec![0; 32]].concat()),
     ] {
         let shape = [kind.block_len(), 1];
-        let packed = Matrix::pack(&tensor(kind, &shape, &bytes), &mut Pool::new(1).unwrap());
+        let packed = pack(&tensor(kind, &shape, &bytes));
         assert_eq!(packed.err().unwrap().message(), "tensor weight: holds infinities or no numbers");
     }
 }

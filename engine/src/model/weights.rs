@@ -181,7 +181,7 @@ impl<'a> Loader<'a> {
         let tensor = self.tensor(&weight, shape)?;
         let (row_bytes, shape_of_part) = (tensor.bytes.len() / shape.0, [shape.1, rows.len()]);
         let bytes = &tensor.bytes[rows.start * row_bytes..rows.end * row_bytes];
-        let matrix = Matrix::pack(&Tensor { shape: &shape_of_part, bytes, ..tensor }, self.kernels.pool())?;
+        let matrix = self.kernels.pack(&Tensor { shape: &shape_of_part, bytes, ..tensor })?;
         self.gguf.note_loaded(bytes.len());
         let bias = format!("{name}.bias");
         if self.gguf.tensor(&bias).is_none() {

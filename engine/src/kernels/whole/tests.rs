@@ -1,10 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::tests::{check_bytes, tensor};
+use super::super::tests::{check_bytes, pack, tensor};
 use super::*;
 use crate::gguf::TensorType;
-use crate::kernels::Matrix;
-use crate::kernels::pool::Pool;
 use crate::quant::decode;
 use crate::sample_weights::{Noise, blocks};
 
@@ -24,7 +22,7 @@ fn q4_1(factors: &[[f32; 2]], noise: &mut Noise) -> Vec<u8> {
 fn is_whole((rows, columns): (usize, usize), bytes: &[u8]) -> bool {
     let shape = [columns, rows];
     let tensor = tensor(TensorType::Q4_1, &shape, bytes);
-    let matrix = Matrix::pack(&tensor, &mut Pool::new(2).unwrap()).unwrap();
+    let matrix = pack(&tensor).unwrap();
     let (mut expected, mut row) = (vec![0.0; rows * columns], vec![0.0; columns]);
     decode(TensorType::Q4_1, bytes, &mut expected);
     for (number, expected) in expected.chunks_exact(columns).enumerate() {
