@@ -14,11 +14,8 @@ use super::matrix::{Line, Matrix};
 use super::panel::TILES;
 
 /// How far ahead of its place a kernel asks for weights: several times what memory delivers in the time that it takes to
-/// answer, and a quarter of the first cache.
+/// answer.
 const LINES_AHEAD: usize = 12 * 1024 / size_of::<Line>();
-/// So many rows or fewer are multiplied faster than their weights arrive: on two Zen 4 cores, with ten a step is 5 to 8% shorter
-/// if that is acted upon, with sixteen 4% longer.
-const ROWS_WAITING_MAX: usize = 12;
 /// How much a waiting thread asks for at most: a good part of the second cache, which has other uses too.
 const LINES_WAITING_MAX: usize = 256 * 1024 / size_of::<Line>();
 /// How many lines a waiting thread asks for between two looks at whether there is work.
@@ -87,9 +84,6 @@ pub(super) struct Asking {
     pub(super) first: usize,
     /// How many are asked for while one is read, times [`Self::ONE`].
     pub(super) rate: usize,
-    /// Whether they are brought to the second cache, to which more can be on its way at a time: for rows that wait for
-    /// weights. Others take their time, and had better find them in the first.
-    pub(super) far: bool,
 }
 
 impl Asking {
@@ -97,7 +91,7 @@ impl Asking {
     pub(super) const ONE: usize = 1 << 32;
 
     /// Nothing.
-    pub(super) const NOTHING: Self = Self { distance: 0, first: 0, rate: 0, far: false };
+    pub(super) const NOTHING: Self = Self { distance: 0, first: 0, rate: 0 };
 }
 
 /// How rows share in what is asked for. They are divided by once: a call of a kernel takes some hundred nanoseconds.
@@ -107,14 +101,13 @@ pub(super) struct Shares {
     groups: usize,
     /// A row's share, times [`Asking::ONE`], rounded up.
     each: usize,
-    far: bool,
 }
 
 impl Shares {
     /// Of so many groups; there may be no rows.
     pub(super) const fn new(distance: isize, groups: usize, rows: usize) -> Self {
         let shares = if rows == 0 { 1 } else { rows };
-        Self { distance, groups, each: Asking::ONE.div_ceil(shares), far: rows <= ROWS_WAITING_MAX }
+        Self { distance, groups, each: Asking::ONE.div_ceil(shares) }
     }
 
     /// What is asked for while `count` rows are taken, of which `done` have been taken before.
@@ -124,7 +117,6 @@ impl Shares {
             distance: self.distance,
             first: self.groups * done * self.each / Asking::ONE,
             rate: count * self.each,
-            far: self.far,
         }
     }
 }

@@ -203,12 +203,8 @@ unsafe fn products<F: Shape, const R: usize>(
             due += tiles.asking.rate;
             if due >= Asking::ONE {
                 due -= Asking::ONE;
-                let there = place(next).wrapping_byte_offset(tiles.asking.distance);
-                if tiles.asking.far {
-                    ask::<F, _MM_HINT_T1>(there);
-                } else {
-                    ask::<F, _MM_HINT_T0>(there);
-                }
+                // To the second cache, to which more can be on its way at a time than to the first.
+                ask::<F, _MM_HINT_T1>(place(next).wrapping_byte_offset(tiles.asking.distance));
                 next += 1;
             }
             // One row would wait for the second cache, too.
