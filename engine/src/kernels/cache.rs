@@ -4,15 +4,20 @@
 //! of a head. Of each layer and head it has first the scales, if any: those of keys, then those of values; then the keys of
 //! sixteen tokens, dimension by dimension, so that sixteen scores are made side by side, and those of the other sixteen, so
 //! that memory is asked for half the keys where a page is half full; then the values, token by token. Pages take memory
-//! when they are first used.
+//! when they are first used, with their neighbours.
 
 #![expect(unsafe_code, reason = "several threads write to one page, each its own tokens")]
 
-use std::cell::UnsafeCell;
+use std::alloc::{Layout, handle_alloc_error};
+use std::ptr;
 use std::str::FromStr;
 
+use super::arena::Piece;
 use super::lanes::LANES;
 
+/// Pages come in groups of about this size: some of the system's large pages, which are looked up less often than small
+/// ones. Attention over short texts of 16 and 64 sequences takes an eighth less time so.
+const GROUP_BYTES: usize = 8 << 20;
 /// How many tokens a page holds.
 pub(crate) const PAGE_TOKENS: usize = 32;
 
@@ -104,36 +109,32 @@ pub(super) struct Kept<'a, T> {
     pub(super) scales: Option<[&'a Scales; 2]>,
 }
 
-/// A 16-bit float of a page, or two 8-bit integers.
-#[repr(transparent)]
-struct Number(UnsafeCell<u16>);
+/// Where a page begins, or nothing if it has no memory.
+#[derive(Clone, Copy)]
+struct Start(*mut u8);
 
-// SAFETY: Whoever writes to a number says why nobody else uses that place.
-unsafe impl Sync for Number {}
+// SAFETY: It is only a place; whoever reads or writes there says why nobody else does meanwhile.
+unsafe impl Send for Start {}
+// SAFETY: As above.
+unsafe impl Sync for Start {}
 
-/// A page: its numbers, and before them what the allocator left to the next line of the CPU's cache.
-#[derive(Default)]
-struct Memory {
-    numbers: Box<[Number]>,
-    /// Where the page begins.
-    start: usize,
+impl Start {
+    const NONE: Self = Self(ptr::null_mut());
 }
 
-impl Memory {
-    /// Zeros. The system gives them when they are first touched, by the thread that does so.
-    fn new(len: usize) -> Self {
-        let numbers = Box::new_zeroed_slice(len + LINE_BYTES / size_of::<Number>());
-        // SAFETY: A number is sixteen bits, which may all be zero.
-        let numbers: Box<[Number]> = unsafe { numbers.assume_init() };
-        let start = numbers.as_ptr().align_offset(LINE_BYTES);
-        Self { numbers, start }
-    }
+/// Neighbouring pages, which lie in large pages of the system.
+#[derive(Default)]
+struct Group {
+    piece: Option<Piece>,
+    /// How many of its pages are in use.
+    pages: usize,
 }
 
 /// The pages.
 pub(crate) struct Cache {
     pub(super) geometry: Geometry,
-    pages: Vec<Memory>,
+    pages: Vec<Start>,
+    groups: Vec<Group>,
 }
 
 /// The number of a page.
@@ -173,37 +174,61 @@ impl Places {
 impl Cache {
     /// Nothing is allocated yet.
     pub(crate) const fn new(geometry: Geometry) -> Self {
-        Self { geometry, pages: Vec::new() }
+        Self { geometry, pages: Vec::new(), groups: Vec::new() }
     }
 
-    /// Makes sure that the page is there.
+    /// How many pages are a group.
+    const fn group_len(&self) -> usize {
+        let pages = GROUP_BYTES / self.geometry.page_bytes();
+        if pages == 0 { 1 } else { pages }
+    }
+
+    /// Makes sure that the page is there. Where the system has no memory to give, the program ends, as with any other memory.
     pub(crate) fn provide(&mut self, page: Page) {
-        let page = page as usize;
+        let (page, group_len, bytes) = (page as usize, self.group_len(), self.geometry.page_bytes());
         if self.pages.len() <= page {
-            self.pages.resize_with(page + 1, Memory::default);
+            self.pages.resize(page + 1, Start::NONE);
+            self.groups.resize_with(self.pages.len().div_ceil(group_len), Group::default);
         }
-        if self.pages[page].numbers.is_empty() {
-            self.pages[page] = Memory::new(self.geometry.page_bytes() / size_of::<Number>());
+        if self.pages[page].0.is_null() {
+            let group = &mut self.groups[page / group_len];
+            let piece = group.piece.get_or_insert_with(|| {
+                let size = Layout::array::<u8>(group_len * bytes).unwrap_or(Layout::new::<u8>());
+                Piece::new(size.size()).unwrap_or_else(|_| handle_alloc_error(size))
+            });
+            self.pages[page] = Start(piece.start().wrapping_add(page % group_len * bytes));
+            group.pages += 1;
         }
     }
 
-    /// Gives the page's memory back.
+    /// Gives the page's memory back, once nobody uses its group.
     pub(crate) fn release(&mut self, page: Page) {
-        if let Some(page) = self.pages.get_mut(page as usize) {
-            *page = Memory::default();
+        let group_len = self.group_len();
+        let Some(start) = self.pages.get_mut(page as usize).filter(|start| !start.0.is_null()) else {
+            return;
+        };
+        *start = Start::NONE;
+        let group = &mut self.groups[page as usize / group_len];
+        group.pages -= 1;
+        if group.pages == 0 {
+            group.piece = None;
         }
     }
 
     /// What the pages take now.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.iter().filter(|page| !page.numbers.is_empty()).count() * self.geometry.page_bytes()
+        self.groups.iter().flat_map(|group| &group.piece).map(Piece::bytes).sum()
     }
 
     /// Where a head begins: its scales, if any, then its keys.
     fn head(&self, page: Page, layer: usize, head: usize) -> *mut u16 {
-        let (len, page) = (self.geometry.head_bytes() / size_of::<Number>(), &self.pages[page as usize]);
-        let start = page.start + (layer * self.geometry.heads + head) * len;
-        page.numbers[start..][..len].as_ptr().cast_mut().cast()
+        let Geometry { layers, heads, .. } = self.geometry;
+        let start = self.pages[page as usize].0;
+        assert!(
+            !start.is_null() && layer < layers && head < heads,
+            "a page that is not there, or no head of it"
+        );
+        start.wrapping_add((layer * heads + head) * self.geometry.head_bytes()).cast()
     }
 
     /// Where the keys of a head begin. Its values follow.
@@ -264,7 +289,7 @@ impl Cache {
         // SAFETY: Within the head's values; the place is the caller's alone.
         unsafe {
             let to = to.add(self.geometry.part_len() + slot * head_len);
-            std::ptr::copy_nonoverlapping(value.as_ptr(), to, head_len);
+            ptr::copy_nonoverlapping(value.as_ptr(), to, head_len);
         }
     }
 }

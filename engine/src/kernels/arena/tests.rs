@@ -11,7 +11,7 @@ fn lines_are_zeros_of_their_own() {
     for (number, lines) in all.iter().enumerate() {
         assert!(lines.iter().all(|line| line.0 == [number as u8 + 1; 64]), "{number} was written over");
     }
-    assert_eq!(all[0].as_ptr().addr() % PAGE_BYTES, 0);
+    assert_eq!(all[0].as_ptr().addr() % LARGE_PAGE_BYTES, 0);
     assert_eq!(all[3].as_ptr(), all[0].as_ptr().wrapping_add(4));
 }
 
