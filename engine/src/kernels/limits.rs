@@ -10,6 +10,8 @@ use std::hint::black_box;
 
 use canon::Fault;
 
+use super::arena::{Arena, Lines};
+use super::matrix::Line;
 use super::pool::Pool;
 
 #[cfg(target_arch = "aarch64")]
@@ -27,8 +29,8 @@ const WORDS: usize = 64;
 const PASSES: usize = 256;
 /// Tasks that each thread gets in one run of products, so that a slow thread delays the end by little.
 const TASKS_PER_THREAD: usize = 64;
-/// Bytes that one task reads.
-const READ_BYTES: usize = 1 << 20;
+/// Lines that one task reads: a megabyte.
+const READ_LINES: usize = (1 << 20) / size_of::<Line>();
 
 /// The products of one pass over the operands.
 const PASS_MACS: u64 = (ROWS * COLUMNS * WORDS * 4) as u64;
@@ -37,7 +39,8 @@ const PASS_MACS: u64 = (ROWS * COLUMNS * WORDS * 4) as u64;
 pub(crate) struct Ceilings {
     pool: Pool,
     unit: Unit,
-    buffer: Vec<u64>,
+    /// In large pages, as weights are.
+    buffer: Lines,
 }
 
 /// What multiplies small integers.
@@ -152,15 +155,15 @@ impl Ceilings {
     /// Starts the threads, and takes `bytes` of memory.
     ///
     /// # Errors
-    /// The system has no thread to give.
+    /// The system has no thread, or no memory, to give.
     pub(crate) fn new(threads: usize, bytes: usize) -> Result<Self, Fault> {
         let mut pool = Pool::new(threads)?;
         let unit = Unit::available().next().unwrap_or(Unit::Portable);
-        let mut buffer = vec![0; bytes.div_ceil(8)];
+        let mut buffer = Arena::default().lines(bytes.div_ceil(size_of::<Line>()))?;
         // Pages are a thread's own that wrote them first, which matters where memory is in several places.
-        pool.split(&mut buffer, READ_BYTES / 8, &|start, numbers| {
-            for (at, number) in numbers.iter_mut().enumerate() {
-                *number = (start + at) as u64;
+        pool.split(&mut buffer, READ_LINES, &|start, lines| {
+            for (at, line) in lines.iter_mut().enumerate() {
+                line.0 = [(start + at) as u8; size_of::<Line>()];
             }
         });
         Ok(Self { pool, unit, buffer })
@@ -184,12 +187,18 @@ impl Ceilings {
     /// Reads all the memory once on all threads; gives the number of bytes.
     pub(crate) fn read(&mut self) -> u64 {
         let (unit, buffer) = (self.unit, &self.buffer);
-        let pieces: Vec<&[u64]> = buffer.chunks(READ_BYTES / 8).collect();
+        let pieces: Vec<&[Line]> = buffer.chunks(READ_LINES).collect();
         self.pool.run(pieces.len(), &|task| {
-            black_box(unit.read(pieces[task]));
+            black_box(unit.read(numbers(pieces[task])));
         });
-        (self.buffer.len() * 8) as u64
+        size_of_val(&self.buffer[..]) as u64
     }
+}
+
+/// The numbers that lines hold.
+const fn numbers(lines: &[Line]) -> &[u64] {
+    // SAFETY: A line is eight numbers, and more aligned.
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines) / size_of::<u64>()) }
 }
 
 fn portable(operands: &Operands, passes: usize) -> i32 {
