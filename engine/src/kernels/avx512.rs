@@ -208,7 +208,7 @@ unsafe fn products<F: Shape, const R: usize>(
                 next += 1;
             }
             // One row would wait for the second cache, too.
-            if R == 1 {
+            if R == 1 && tiles.asking.rate > 0 {
                 ask::<F, _MM_HINT_T0>(place(group).wrapping_add(LINES_SOON));
             }
             let sums = integers::<F, R>(tiles, rows, group);

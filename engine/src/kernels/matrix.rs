@@ -8,9 +8,11 @@
 //! Tiles come in pairs, whose numbers lie in the order in which a kernel reads them, group after group: memory is fastest
 //! where it is read on and on, and CPUs fetch ahead what is read so.
 
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
+
 use canon::Fault;
 use half::{bf16, f16};
-use std::sync::{Mutex, PoisonError};
 
 use super::ahead::{Asking, fetch};
 use super::arena::{Arena, Lines};
@@ -197,7 +199,9 @@ impl Matrix {
     pub(super) fn pair(&self, tile: usize) -> Tiles<'_> {
         let Storage::Quants(form) = self.kind else { unreachable!("tiles of floats are not taken so") };
         // One row would wait for the units of the pairs that follow, as for their weights.
-        fetch(self.units.as_ptr().wrapping_add(tile / TILES + UNITS_AHEAD).cast());
+        if let Some(later) = self.units.get(tile / TILES + UNITS_AHEAD) {
+            fetch(ptr::from_ref(later).cast());
+        }
         let groups = self.columns / form.group_len;
         Tiles { lines: self.lines(tile), asking: Asking::NOTHING, groups, units: self.units(tile) }
     }

@@ -311,6 +311,7 @@ impl Pair<'_> {
         let kernels = if tiles.units.is_some() { &self.kernels.whole } else { &self.kernels.plain };
         let distance = self.part.distance(self.matrix, self.tile);
         let shares = Shares::new(distance, tiles.groups, rows.len());
+        let asks = self.part.asks(self.matrix, self.tile, rows.len());
         let mut row = rows.start;
         while row < rows.end {
             let count = match rows.end - row {
@@ -319,7 +320,9 @@ impl Pair<'_> {
                 4 | 5 | 8 | 9 => 4,
                 _ => ROWS,
             };
-            tiles.asking = shares.of(row - rows.start, count);
+            if asks {
+                tiles.asking = shares.of(row - rows.start, count);
+            }
             // SAFETY: The caller's promise.
             unsafe {
                 match count {
