@@ -128,27 +128,21 @@ impl Shares {
 }
 
 impl Part {
-    /// The tile that a kernel asks for while it is at `tile`. It may be beyond the end.
-    fn ahead(matrix: &Matrix, tile: usize) -> usize {
-        tile + (LINES_AHEAD / matrix.lines_per_pair()).max(1) * TILES
-    }
-
-    /// Whether a kernel asks for anything while it takes so many rows through a pair of tiles.
-    pub(super) fn asks(&self, matrix: &Matrix, tile: usize, rows: usize) -> bool {
-        rows > ROWS_READING_MAX || matrix.bytes() < LONG_BYTES_MIN || Self::ahead(matrix, tile) >= self.end
-    }
-
-    /// How far from what a kernel reads, in bytes, lies what it asks for, while it is at `tile`, in whole pairs of tiles;
-    /// it may be any place.
-    pub(super) fn distance(&self, matrix: &Matrix, tile: usize) -> isize {
-        let (pair, ahead) = (matrix.lines_per_pair(), Self::ahead(matrix, tile));
+    /// How far from what a kernel reads, in bytes, lies what it asks for, while it takes so many rows through the pair of
+    /// tiles at `tile`, in whole pairs; it may be any place. None where it asks for nothing.
+    pub(super) fn distance(&self, matrix: &Matrix, tile: usize, rows: usize) -> Option<isize> {
+        let pair = matrix.lines_per_pair();
+        let ahead = tile + (LINES_AHEAD / pair).max(1) * TILES;
+        if rows <= ROWS_READING_MAX && matrix.bytes() >= LONG_BYTES_MIN && ahead < self.end {
+            return None;
+        }
         let here = matrix.place(tile).addr();
         let there = if ahead < self.end || self.next.is_null() {
             matrix.place(ahead).addr()
         } else {
             self.next.wrapping_add((ahead - self.end) / TILES * pair).addr()
         };
-        there.wrapping_sub(here).cast_signed()
+        Some(there.wrapping_sub(here).cast_signed())
     }
 }
 

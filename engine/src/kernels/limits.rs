@@ -29,8 +29,8 @@ const WORDS: usize = 64;
 const PASSES: usize = 256;
 /// Tasks that each thread gets in one run of products, so that a slow thread delays the end by little.
 const TASKS_PER_THREAD: usize = 64;
-/// Lines that one task reads: a megabyte.
-const READ_LINES: usize = (1 << 20) / size_of::<Line>();
+/// Bytes that one task reads.
+const READ_BYTES: usize = 1 << 20;
 
 /// The products of one pass over the operands.
 const PASS_MACS: u64 = (ROWS * COLUMNS * WORDS * 4) as u64;
@@ -161,7 +161,7 @@ impl Ceilings {
         let unit = Unit::available().next().unwrap_or(Unit::Portable);
         let mut buffer = Arena::default().lines(bytes.div_ceil(size_of::<Line>()))?;
         // Pages are a thread's own that wrote them first, which matters where memory is in several places.
-        pool.split(&mut buffer, READ_LINES, &|start, lines| {
+        pool.split(&mut buffer, READ_BYTES / size_of::<Line>(), &|start, lines| {
             for (at, line) in lines.iter_mut().enumerate() {
                 line.0 = [(start + at) as u8; size_of::<Line>()];
             }
@@ -187,7 +187,7 @@ impl Ceilings {
     /// Reads all the memory once on all threads; gives the number of bytes.
     pub(crate) fn read(&mut self) -> u64 {
         let (unit, buffer) = (self.unit, &self.buffer);
-        let pieces: Vec<&[Line]> = buffer.chunks(READ_LINES).collect();
+        let pieces: Vec<&[Line]> = buffer.chunks(READ_BYTES / size_of::<Line>()).collect();
         self.pool.run(pieces.len(), &|task| {
             black_box(unit.read(numbers(pieces[task])));
         });

@@ -188,15 +188,14 @@ impl Ending for Capped {
 pub(super) trait Shape {
     const FORM: Form;
     /// Whether its scales and minimums are [`whole`].
-    const WHOLE: bool;
+    const WHOLE: bool = whole::is(Self::FORM);
 }
 
 macro_rules! shapes {
-    ($($name:ident: $bits:literal bits, groups of $len:literal, offset $offset:literal, minimums $min:literal, half $half:literal, whole $whole:literal;)*) => {
+    ($($name:ident: $bits:literal bits, groups of $len:literal, offset $offset:literal, minimums $min:literal, half $half:literal;)*) => {
         $(struct $name;
         impl Shape for $name {
             const FORM: Form = Form { group_len: $len, bits: $bits, offset: $offset, has_minimums: $min, half_scales: $half };
-            const WHOLE: bool = $whole;
         })*
 
         /// The kernels of a form.
@@ -214,16 +213,16 @@ macro_rules! shapes {
 }
 
 shapes! {
-    FourBits: 4 bits, groups of 32, offset 8, minimums false, half true, whole false;
-    FourBitsWithMinimums: 4 bits, groups of 32, offset 0, minimums true, half true, whole false;
-    FourBitsWhole: 4 bits, groups of 32, offset 8, minimums true, half true, whole true;
-    FiveBits: 8 bits, groups of 32, offset 16, minimums false, half true, whole false;
-    FiveBitsWithMinimums: 8 bits, groups of 32, offset 0, minimums true, half true, whole false;
-    EightBits: 8 bits, groups of 32, offset 128, minimums false, half true, whole false;
-    EightBitsK: 8 bits, groups of 32, offset 128, minimums false, half false, whole false;
-    FourBitsK: 4 bits, groups of 32, offset 0, minimums true, half false, whole false;
-    FiveBitsK: 8 bits, groups of 32, offset 0, minimums true, half false, whole false;
-    SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false, whole false;
+    FourBits: 4 bits, groups of 32, offset 8, minimums false, half true;
+    FourBitsWithMinimums: 4 bits, groups of 32, offset 0, minimums true, half true;
+    FourBitsWhole: 4 bits, groups of 32, offset 8, minimums true, half true;
+    FiveBits: 8 bits, groups of 32, offset 16, minimums false, half true;
+    FiveBitsWithMinimums: 8 bits, groups of 32, offset 0, minimums true, half true;
+    EightBits: 8 bits, groups of 32, offset 128, minimums false, half true;
+    EightBitsK: 8 bits, groups of 32, offset 128, minimums false, half false;
+    FourBitsK: 4 bits, groups of 32, offset 0, minimums true, half false;
+    FiveBitsK: 8 bits, groups of 32, offset 0, minimums true, half false;
+    SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false;
 }
 
 /// [`Arch::products`] of a form, for so many rows.
@@ -309,9 +308,8 @@ impl Pair<'_> {
     unsafe fn give<A: Arch>(&self, rows: &Range<usize>, taker: &mut impl Taker) {
         let mut tiles = self.matrix.pair(self.tile);
         let kernels = if tiles.units.is_some() { &self.kernels.whole } else { &self.kernels.plain };
-        let distance = self.part.distance(self.matrix, self.tile);
-        let shares = Shares::new(distance, tiles.groups, rows.len());
-        let asks = self.part.asks(self.matrix, self.tile, rows.len());
+        let distance = self.part.distance(self.matrix, self.tile, rows.len());
+        let shares = distance.map(|distance| Shares::new(distance, tiles.groups, rows.len()));
         let mut row = rows.start;
         while row < rows.end {
             let count = match rows.end - row {
@@ -320,7 +318,7 @@ impl Pair<'_> {
                 4 | 5 | 8 | 9 => 4,
                 _ => ROWS,
             };
-            if asks {
+            if let Some(shares) = shares {
                 tiles.asking = shares.of(row - rows.start, count);
             }
             // SAFETY: The caller's promise.

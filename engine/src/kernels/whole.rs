@@ -36,6 +36,11 @@ pub(super) fn form_of(form: Form) -> Option<Form> {
     can_be.then_some(Form { offset: OFFSET, ..form })
 }
 
+/// Whether a form is one of those that [`form_of`] gives: no type of a file has both an offset and minimums.
+pub(super) const fn is(form: Form) -> bool {
+    form.offset > 0 && form.has_minimums
+}
+
 /// Those of a row, of a line of a tile's.
 pub(super) fn factors(line: &Line, lane: usize) -> Factors {
     let at = |at: usize| i16::from_le_bytes([line.0[at], line.0[at + 1]]);

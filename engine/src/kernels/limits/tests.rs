@@ -1,4 +1,4 @@
-use super::{Ceilings, Operands, READ_LINES, Unit};
+use super::{Ceilings, Operands, READ_BYTES, Unit};
 
 /// What is timed is the same work everywhere.
 #[test]
@@ -21,7 +21,7 @@ fn every_unit_reads_every_number() {
 
 #[test]
 fn all_threads_together_do_what_is_counted() {
-    let mut ceilings = Ceilings::new(3, (3 * READ_LINES + 2) * 64 - 28).unwrap();
+    let mut ceilings = Ceilings::new(3, 3 * READ_BYTES + 100).unwrap();
     assert!(ceilings.multiply() > 1_000_000);
-    assert_eq!(ceilings.read(), (3 * READ_LINES as u64 + 2) * 64);
+    assert_eq!(ceilings.read(), (3 * READ_BYTES as u64 + 100).next_multiple_of(64));
 }

@@ -1,9 +1,10 @@
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm512_and_ps, _mm512_cmp_ps_mask,
-    _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps,
+    __m512, _CMP_GT_OQ, _mm_loadu_si128, _mm512_and_ps, _mm512_cmp_ps_mask, _mm512_cvtepi8_epi32,
+    _mm512_cvtepi32_ps,
 };
 
 use super::Vector;
+use crate::kernels::ahead;
 use crate::kernels::attention::{self, Bundle, Number, Sheet};
 use crate::kernels::avx512::Avx512;
 use crate::kernels::lanes::LANES;
@@ -34,8 +35,7 @@ impl Vector for Avx512 {
     #[inline(always)]
     fn fetch(line: *const u8) {
         // To the second cache, to which more can be on its way at a time than to the first.
-        // SAFETY: Every CPU of this architecture has it, and it takes any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+        ahead::fetch(line.cast());
     }
 
     #[inline(always)]
