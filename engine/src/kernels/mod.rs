@@ -64,6 +64,8 @@ pub(crate) use step::Step;
 pub(crate) struct Kernels {
     pool: Pool,
     isa: Isa,
+    /// For each thread, if there are several, kernels that are its own.
+    own: Vec<Self>,
     /// Where weights lie.
     arena: Arena,
     /// What attention gathers where threads share a sequence, kept from step to step.
@@ -94,12 +96,29 @@ impl Kernels {
     /// The system has no thread to give.
     pub(crate) fn new(threads: usize, isa: Isa) -> Result<Self, Fault> {
         let (pool, arena) = (Pool::new(threads)?, Arena::default());
-        Ok(Self { pool, isa, arena, gathered: Vec::new(), rooms: Mutex::default() })
+        let each = if threads > 1 { threads } else { 0 };
+        let own = (0..each).map(|_| Self::new(1, isa)).collect::<Result<_, Fault>>()?;
+        Ok(Self { pool, isa, own, arena, gathered: Vec::new(), rooms: Mutex::default() })
     }
 
     /// The threads.
     pub(crate) const fn pool(&mut self) -> &mut Pool {
         &mut self.pool
+    }
+
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Calls `work` with each of the parts, of which there are no more than threads: each on a thread of its own, if it is free,
+    /// with kernels that no other thread waits for.
+    pub(crate) fn apart<T: Send>(&mut self, parts: &mut [T], work: &(dyn Fn(&mut Self, &mut T) + Sync)) {
+        assert!(parts.len() <= self.own.len(), "more parts than threads");
+        let mut pairs: Vec<_> = self.own.iter_mut().zip(parts).collect();
+        self.pool.split(&mut pairs, 1, &|_, pairs| {
+            pairs.iter_mut().for_each(|(kernels, part)| work(kernels, part));
+        });
     }
 
     /// Repacks a tensor.

@@ -33,6 +33,12 @@ impl Turns {
         let len = self.angles.len() / rows;
         Turn { turning: self.turning, angles: &self.angles[row * len..][..len] }
     }
+
+    /// Those of these rows, in order.
+    pub(super) fn pick(&self, picked: &[usize], rows: usize) -> Self {
+        let angles = picked.iter().flat_map(|row| self.of(*row, rows).angles).copied().collect();
+        Self { turning: self.turning, angles }
+    }
 }
 
 /// Rotates each pair of `head` by its angle.

@@ -18,6 +18,8 @@ use plan::{Heads, Plan, Task};
 
 /// The rows of a step, as attention sees them.
 pub(crate) struct Step<'a> {
+    /// Nobody else uses it meanwhile, or only steps that this one was divided into, too.
+    cache: &'a Cache,
     /// Where each row's key and value go.
     places: Places,
     /// The last position that each row attends to: its own, or the sequence's last where rows see what follows them.
@@ -33,6 +35,8 @@ pub(crate) struct Step<'a> {
     /// Which rows are the only ones of their sequence, and write to a page that is no other sequence's: nobody else waits
     /// for what they keep.
     alone: Vec<bool>,
+    /// Whether no row writes to a page that is another sequence's, too.
+    separate: bool,
     /// How threads share attention, by the layers' windows.
     plans: Vec<(Option<usize>, Plan)>,
 }
@@ -40,6 +44,7 @@ pub(crate) struct Step<'a> {
 impl<'a> Step<'a> {
     /// Rows by their places, the last positions that they attend to, and their sequences; and each sequence's pages.
     pub(crate) fn new(
+        cache: &'a mut Cache,
         places: Places,
         (positions, sequences): (Vec<usize>, Vec<usize>),
         pages: Vec<&'a [Page]>,
@@ -49,22 +54,63 @@ impl<'a> Step<'a> {
             positions.len() == places.len() && sequences.len() == places.len(),
             "rows without a position or a sequence"
         );
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        order.sort_by_key(|row| (sequences[*row], positions[*row]));
         let (mut rows, mut holders) = (vec![0_usize; pages.len()], Vec::new());
         sequences.iter().for_each(|sequence| rows[*sequence] += 1);
         for page in pages.iter().copied().flatten() {
             holders.resize(holders.len().max(*page as usize + 1), 0_usize);
             holders[*page as usize] += 1;
         }
-        let is_alone = |row: usize| {
-            let (page, sequence) = (places.at(row).page, sequences[row]);
-            rows[sequence] == 1
-                && pages[sequence].get(positions[row] / PAGE_TOKENS) == Some(&page)
+        let has_own_page = |row: usize| {
+            let page = places.at(row).page;
+            pages[sequences[row]].get(positions[row] / PAGE_TOKENS) == Some(&page)
                 && holders[page as usize] == 1
         };
-        let alone = (0..places.len()).map(is_alone).collect();
-        Self { places, positions, sequences, pages, turns, order, alone, plans: Vec::new() }
+        let alone = (0..places.len()).map(|row| rows[sequences[row]] == 1 && has_own_page(row)).collect();
+        let separate = (0..places.len()).all(has_own_page);
+        let order = in_order(&positions, &sequences);
+        let plans = Vec::new();
+        Self { cache, places, positions, sequences, pages, turns, order, alone, separate, plans }
+    }
+
+    /// The step of these rows alone, which come in order, once all keys and values have been kept.
+    pub(crate) fn pick(self, rows: &[usize]) -> Self {
+        self.of(rows)
+    }
+
+    /// Whether it may be computed in such parts at the same time: none of them sees what another writes.
+    pub(crate) fn divides(&self, parts: &[Vec<usize>]) -> bool {
+        let (mut taken, mut owners) = (vec![false; self.places.len()], vec![None; self.pages.len()]);
+        let rows = parts.iter().enumerate().flat_map(|(part, rows)| rows.iter().map(move |row| (part, *row)));
+        let mut is_owner = |part: usize, row: usize| *owners[self.sequences[row]].get_or_insert(part) == part;
+        let mut is_new = |row: usize| !std::mem::replace(&mut taken[row], true);
+        self.separate && rows.into_iter().all(|(part, row)| is_new(row) && is_owner(part, row))
+    }
+
+    /// Steps of some of the rows each, which come in order.
+    ///
+    /// # Panics
+    /// It does not divide so.
+    pub(crate) fn divide(self, parts: &[Vec<usize>]) -> Vec<Self> {
+        assert!(self.divides(parts), "parts of which one sees what another writes");
+        parts.iter().map(|rows| self.of(rows)).collect()
+    }
+
+    fn of(&self, rows: &[usize]) -> Self {
+        let positions: Vec<usize> = rows.iter().map(|row| self.positions[*row]).collect();
+        let sequences: Vec<usize> = rows.iter().map(|row| self.sequences[*row]).collect();
+        let order = in_order(&positions, &sequences);
+        Self {
+            cache: self.cache,
+            places: Places::new(rows.iter().map(|row| self.places.at(*row)).collect()),
+            positions,
+            sequences,
+            pages: self.pages.clone(),
+            turns: self.turns.iter().map(|turns| turns.pick(rows, self.places.len())).collect(),
+            order,
+            alone: rows.iter().map(|row| self.alone[*row]).collect(),
+            separate: self.separate,
+            plans: Vec::new(),
+        }
     }
 
     /// Has a plan for layers of this window, all of the same heads; gives its number.
@@ -104,26 +150,26 @@ impl<'a> Step<'a> {
     }
 }
 
+/// The rows, sequence by sequence, position by position.
+fn in_order(positions: &[usize], sequences: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..positions.len()).collect();
+    order.sort_by_key(|row| (sequences[*row], positions[*row]));
+    order
+}
+
 impl Kernels {
     /// Keeps the rows' keys and values of a layer. What a page holds is one sequence's own until it is full.
-    pub(crate) fn remember(
-        &mut self,
-        cache: &mut Cache,
-        attention: &Attention<'_>,
-        step: &Step<'_>,
-        pairs: (&Floats, &Floats),
-    ) {
-        self.keep(cache, attention, step, (&step.order, pairs));
+    pub(crate) fn remember(&mut self, attention: &Attention<'_>, step: &Step<'_>, pairs: (&Floats, &Floats)) {
+        self.keep(attention, step, (&step.order, pairs));
     }
 
     fn keep(
         &mut self,
-        cache: &mut Cache,
         attention: &Attention<'_>,
         step: &Step<'_>,
         (rows, (keys, values)): (&[usize], (&Floats, &Floats)),
     ) {
-        let (isa, cache) = (self.isa, &*cache);
+        let (isa, cache) = (self.isa, step.cache);
         let Geometry { heads, head_len, .. } = cache.geometry;
         assert!(keys.len == heads * head_len && values.len == keys.len, "keys of another size");
         step.check(attention, head_len);
@@ -143,12 +189,11 @@ impl Kernels {
     /// Attends with every row's queries in a layer; before that, keeps the rows' keys and values, where they come along.
     pub(crate) fn attend(
         &mut self,
-        cache: &mut Cache,
         attention: &Attention<'_>,
         step: &mut Step<'_>,
         (queries, pairs, out): (&Floats, Option<(&Floats, &Floats)>, &mut Floats),
     ) {
-        let isa = self.isa;
+        let (isa, cache) = (self.isa, step.cache);
         let Geometry { heads, head_len, .. } = cache.geometry;
         let width = queries.len / heads;
         assert!(width.is_multiple_of(head_len) && out.len == queries.len, "queries of another size");
@@ -157,7 +202,7 @@ impl Kernels {
         if let Some(pairs) = pairs {
             // Rows that are alone keep theirs when they attend, and need not reach for their page twice.
             let rows: Vec<usize> = step.order.iter().copied().filter(|row| !step.alone[*row]).collect();
-            self.keep(cache, attention, step, (&rows, pairs));
+            self.keep(attention, step, (&rows, pairs));
         }
         let heads = (heads, width / head_len, head_len);
         let plan = step.plan(attention, heads, self.pool.threads());
@@ -166,7 +211,7 @@ impl Kernels {
         let gathered = Pointer(self.gathered.as_mut_ptr());
         let out = Pointer(out.data.as_mut_ptr());
         let rooms = &self.rooms;
-        let work = Work { isa, cache, attention, step, plan, heads, queries, pairs, gathered, out };
+        let work = Work { isa, attention, step, plan, heads, queries, pairs, gathered, out };
         self.pool.run(plan.runs.len(), &|run| work.run(run, rooms));
     }
 }
@@ -174,7 +219,6 @@ impl Kernels {
 /// What all tasks share.
 struct Work<'a> {
     isa: Isa,
-    cache: &'a Cache,
     attention: &'a Attention<'a>,
     step: &'a Step<'a>,
     plan: &'a Plan,
@@ -218,7 +262,8 @@ impl Work<'_> {
         }
         let block = self.block(task, next);
         let size = rows.len() * group * gathered_len(head_len);
-        // Writers: rows that are not alone have been kept; those that are keep theirs in a page that only they attend to.
+        // Writers: rows that are not alone have been kept; those that are keep theirs in a page that only they attend to. What a
+        // step that was divided writes elsewhere, nobody sees here.
         let Some(shared) = task.shared.map(|shared| &self.plan.shared[shared]) else {
             let mut own = std::mem::take(&mut room.gathered);
             own.resize(own.len().max(size), 0.0);
@@ -253,7 +298,7 @@ impl Work<'_> {
             self.step.pair(self.attention, row, pair)
         });
         Block {
-            cache: self.cache,
+            cache: self.step.cache,
             attention: self.attention,
             head: task.head,
             pages: self.pages(task),
@@ -273,7 +318,7 @@ impl Work<'_> {
         let rows = &self.step.order[task.rows.clone()];
         let sights = rows.iter().map(|row| self.step.sight(self.attention, *row));
         let sight = sights.reduce(Sight::union).unwrap_or_default();
-        let keys = self.cache.keys(self.pages(task)[task.pages.start], self.attention.layer, task.head);
+        let keys = self.step.cache.keys(self.pages(task)[task.pages.start], self.attention.layer, task.head);
         Next { keys, tokens: sight.within(task.pages.start * PAGE_TOKENS) }
     }
 

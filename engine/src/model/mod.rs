@@ -3,12 +3,14 @@
 //! Layers of attention (grouped queries, rotary positions) and of a gated feed-forward block, each added to the hidden
 //! state and each behind a root-mean-square norm. A row's result does not depend on the other rows of its step.
 
+mod apart;
 mod architecture;
 mod change;
 mod config;
 mod keys;
 mod part;
 mod rope;
+mod scratch;
 mod weights;
 
 #[cfg(test)]
@@ -25,10 +27,12 @@ use crate::kernels::{
     Preparation, Product, Step, Turns,
 };
 use change::{Change, Changes};
+use scratch::Room;
 use weights::{Layer, Weights};
 
 pub(crate) use config::Config;
 pub(crate) use part::Part;
+pub(crate) use scratch::Scratch;
 
 /// A model that can be run.
 pub(crate) struct Model {
@@ -55,6 +59,19 @@ pub(crate) struct Batch<'a> {
     pub(crate) pages: Vec<&'a [Page]>,
     /// The adapter of each sequence; empty where none has one.
     pub(crate) adapters: Vec<Option<&'a Adapter>>,
+}
+
+impl Batch<'_> {
+    /// Which rows want logits.
+    fn wanted(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().enumerate().filter(|(_, row)| row.logits).map(|(number, _)| number)
+    }
+
+    /// These rows alone, which come in order.
+    fn pick(&self, rows: &[usize]) -> Self {
+        let rows = rows.iter().map(|row| self.rows[*row]).collect();
+        Self { rows, pages: self.pages.clone(), adapters: self.adapters.clone() }
+    }
 }
 
 /// A layer, and what adapters change of it.
@@ -88,85 +105,6 @@ struct Addition<'a> {
     following: Following<'a>,
 }
 
-/// Room for what a step computes on its way, kept from step to step.
-pub(crate) struct Scratch {
-    hidden: Floats,
-    queries: Floats,
-    keys: Floats,
-    values: Floats,
-    attended: Floats,
-    inner: Floats,
-    /// What attention or feed-forward adds, where it has a norm on its way.
-    added: Floats,
-    /// What adapters add behind a gate.
-    gated: Floats,
-    inputs: Inputs,
-    /// Of each row that wanted them, one row of logits.
-    pub(crate) logits: Floats,
-    /// How many rows are computed.
-    rows: usize,
-}
-
-/// Rows on their way into products; as many as the largest step had.
-struct Inputs {
-    hidden: Vec<Input>,
-    attended: Vec<Input>,
-    inner: Vec<Input>,
-}
-
-impl Scratch {
-    pub(crate) fn new(config: &Config) -> Self {
-        let (queries, keys) = (config.heads * config.head_len, config.kv_heads * config.head_len);
-        Self {
-            hidden: Floats::new(config.width),
-            queries: Floats::new(queries),
-            keys: Floats::new(keys),
-            values: Floats::new(keys),
-            attended: Floats::new(queries),
-            inner: Floats::new(config.inner),
-            added: Floats::new(config.width),
-            gated: Floats::new(config.inner),
-            inputs: Inputs { hidden: Vec::new(), attended: Vec::new(), inner: Vec::new() },
-            logits: Floats::new(config.vocabulary),
-            rows: 0,
-        }
-    }
-
-    /// Makes room for so many rows, whatever they hold.
-    fn resize(&mut self, rows: usize) {
-        self.rows = rows;
-        let floats = [
-            &mut self.hidden,
-            &mut self.queries,
-            &mut self.keys,
-            &mut self.values,
-            &mut self.attended,
-            &mut self.inner,
-            &mut self.added,
-        ];
-        floats.into_iter().for_each(|floats| floats.resize(rows));
-        let inputs = [
-            (&mut self.inputs.hidden, self.hidden.len),
-            (&mut self.inputs.attended, self.attended.len),
-            (&mut self.inputs.inner, self.inner.len),
-        ];
-        for (inputs, len) in inputs {
-            // Kept from larger steps, since a step of answers follows one of prompts and the other way round.
-            inputs.resize_with(rows.max(inputs.len()), || Input::new(len));
-        }
-    }
-
-    /// Goes on with these rows alone, which come in order.
-    fn keep(&mut self, rows: &[usize]) {
-        for floats in [&mut self.hidden, &mut self.queries] {
-            for (to, from) in rows.iter().enumerate() {
-                floats.data.copy_within(from * floats.len..(from + 1) * floats.len, to * floats.len);
-            }
-        }
-        self.resize(rows.len());
-    }
-}
-
 impl Model {
     /// Reads the sizes, and repacks the weights on all threads.
     pub(crate) fn load(gguf: &Gguf, kernels: &mut Kernels) -> Result<Self, Fault> {
@@ -188,32 +126,36 @@ impl Model {
         batch: &Batch<'_>,
         scratch: &mut Scratch,
     ) {
-        scratch.resize(batch.rows.len());
-        self.embed(kernels, batch, &mut scratch.hidden);
-        let mut step = self.plan(batch);
+        let Scratch { room, apart, logits } = scratch;
+        let step = self.plan(cache, batch);
+        match apart.shares(&step, batch, kernels.threads()) {
+            Some(shares) => self.layers_apart(kernels, (step, batch, &shares), (apart, room)),
+            None => self.layers(kernels, step, batch, room),
+        }
+        let wanted: Vec<usize> = batch.wanted().collect();
+        self.logits(kernels, &Changes::of(&batch.pick(&wanted)), (room, logits));
+    }
+
+    /// Takes rows through all layers, and leaves what those are that wanted logits.
+    fn layers(&self, kernels: &mut Kernels, mut step: Step<'_>, batch: &Batch<'_>, room: &mut Room) {
+        room.resize(batch.rows.len());
+        self.embed(kernels, batch, &mut room.hidden);
         let mut changes = Changes::of(batch);
         for (number, layer) in self.weights.layers.iter().enumerate() {
             let stage = Stage { number, layer, changes: &changes, kept: false };
-            self.project(&stage, kernels, scratch);
+            self.project(&stage, kernels, room);
             let ends = number + 1 == self.weights.layers.len() && batch.rows.iter().any(|row| !row.logits);
             if ends {
                 // The last layer leaves keys and values of all rows; the rest of it only serves logits.
-                let pairs = (&scratch.keys, &scratch.values);
-                kernels.remember(cache, &self.view(layer, number), &step, pairs);
-                let rows = batch.rows.iter().enumerate();
-                let wanted: Vec<usize> =
-                    rows.filter(|(_, row)| row.logits).map(|(number, _)| number).collect();
-                let rows = wanted.iter().map(|row| batch.rows[*row]).collect();
-                let (pages, adapters) = (batch.pages.clone(), batch.adapters.clone());
-                let last = Batch { rows, pages, adapters };
-                (step, changes) = (self.plan(&last), Changes::of(&last));
-                scratch.keep(&wanted);
+                kernels.remember(&self.view(layer, number), &step, (&room.keys, &room.values));
+                let wanted: Vec<usize> = batch.wanted().collect();
+                (step, changes) = (step.pick(&wanted), Changes::of(&batch.pick(&wanted)));
+                room.keep(&wanted);
             }
             let stage = Stage { number, layer, changes: &changes, kept: ends };
-            self.attend(&stage, kernels, (cache, &mut step, scratch));
-            self.feed_forward(&stage, kernels, scratch);
+            self.attend(&stage, kernels, (&mut step, room));
+            self.feed_forward(&stage, kernels, room);
         }
-        self.logits(kernels, &changes, scratch);
     }
 
     fn embed(&self, kernels: &mut Kernels, batch: &Batch<'_>, to: &mut Floats) {
@@ -227,7 +169,7 @@ impl Model {
         });
     }
 
-    fn plan<'a>(&self, batch: &Batch<'a>) -> Step<'a> {
+    fn plan<'a>(&self, cache: &'a mut Cache, batch: &Batch<'a>) -> Step<'a> {
         let place = |row: &Row| Place {
             page: batch.pages[row.sequence][row.position / PAGE_TOKENS],
             slot: (row.position % PAGE_TOKENS) as u32,
@@ -239,6 +181,7 @@ impl Model {
         let positions = batch.rows.iter().map(|row| row.position).collect();
         let sequences = batch.rows.iter().map(|row| row.sequence).collect();
         Step::new(
+            cache,
             Places::new(batch.rows.iter().map(place).collect()),
             (positions, sequences),
             batch.pages.clone(),
@@ -261,9 +204,9 @@ impl Model {
     }
 
     /// Makes queries, keys and values.
-    fn project(&self, stage: &Stage<'_>, kernels: &mut Kernels, scratch: &mut Scratch) {
+    fn project(&self, stage: &Stage<'_>, kernels: &mut Kernels, room: &mut Room) {
         let layer = stage.layer;
-        let Scratch { hidden, queries, keys, values, inputs, rows, .. } = scratch;
+        let Room { hidden, queries, keys, values, inputs, rows, .. } = room;
         let input = &mut inputs.hidden[..*rows];
         let products = [(&layer.query, Part::Query), (&layer.key, Part::Key), (&layer.value, Part::Value)];
         let how = stage.preparation(Some((&layer.attention_norm, self.config.epsilon)), &products);
@@ -283,17 +226,12 @@ impl Model {
     }
 
     /// Keeps keys and values, if that is still to be done, and attends.
-    fn attend(
-        &self,
-        stage: &Stage<'_>,
-        kernels: &mut Kernels,
-        (cache, step, scratch): (&mut Cache, &mut Step<'_>, &mut Scratch),
-    ) {
+    fn attend(&self, stage: &Stage<'_>, kernels: &mut Kernels, (step, room): (&mut Step<'_>, &mut Room)) {
         let Stage { number, layer, kept, .. } = *stage;
-        let Scratch { hidden, queries, keys, values, attended, added, inputs, rows, .. } = scratch;
+        let Room { hidden, queries, keys, values, attended, added, inputs, rows, .. } = room;
         let input = &mut inputs.attended[..*rows];
         let pairs = (!kept).then_some((&*keys, &*values));
-        kernels.attend(cache, &self.view(layer, number), step, (queries, pairs, attended));
+        kernels.attend(&self.view(layer, number), step, (queries, pairs, attended));
         let how = stage.preparation(None, &[(&layer.output, Part::Output)]);
         kernels.prepare(&|row| attended.row(row), how, input);
         let norm = layer.output_norm.as_deref();
@@ -302,9 +240,9 @@ impl Model {
         self.add(kernels, input, &output, (added, hidden));
     }
 
-    fn feed_forward(&self, stage: &Stage<'_>, kernels: &mut Kernels, scratch: &mut Scratch) {
+    fn feed_forward(&self, stage: &Stage<'_>, kernels: &mut Kernels, room: &mut Room) {
         let layer = stage.layer;
-        let Scratch { hidden, inner, added, gated, inputs, rows, .. } = scratch;
+        let Room { hidden, inner, added, gated, inputs, rows, .. } = room;
         let input = &mut inputs.hidden[..*rows];
         let products = [(&layer.gate, Part::Gate), (&layer.up, Part::Up)];
         let how = stage.preparation(Some((&layer.inner_norm, self.config.epsilon)), &products);
@@ -355,8 +293,8 @@ impl Model {
         kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
     }
 
-    fn logits(&self, kernels: &mut Kernels, changes: &Changes<'_>, scratch: &mut Scratch) {
-        let Scratch { hidden, inputs, logits, rows, .. } = scratch;
+    fn logits(&self, kernels: &mut Kernels, changes: &Changes<'_>, (room, logits): (&mut Room, &mut Floats)) {
+        let Room { hidden, inputs, rows, .. } = room;
         logits.resize(*rows);
         let input = &mut inputs.hidden[..*rows];
         let keeps_floats = self.weights.output().takes_floats() || changes.is_any_to_logits();

@@ -13,15 +13,15 @@ use crate::kv::{Held, Kv};
 use crate::sample_model::{VOCABULARY, WIDTH, tiny};
 
 /// A model with its cache.
-struct Bench {
-    model: Model,
-    kernels: Kernels,
-    kv: Kv,
-    scratch: Scratch,
+pub(super) struct Bench {
+    pub(super) model: Model,
+    pub(super) kernels: Kernels,
+    pub(super) kv: Kv,
+    pub(super) scratch: Scratch,
 }
 
 impl Bench {
-    fn new(gguf: &Gguf) -> Self {
+    pub(super) fn new(gguf: &Gguf) -> Self {
         let mut kernels = Kernels::new(2, Isa::best()).unwrap();
         let model = Model::load(gguf, &mut kernels).unwrap();
         let kv = Kv::new(model.config.geometry(KvType::F16), 256 << 20);
@@ -30,7 +30,7 @@ impl Bench {
     }
 
     /// The logits after each token of each sequence, computed in steps of at most `step` rows, all sequences together.
-    fn logits(&mut self, sequences: &[Vec<u32>], step: usize) -> Vec<Vec<Vec<f32>>> {
+    pub(super) fn logits(&mut self, sequences: &[Vec<u32>], step: usize) -> Vec<Vec<Vec<f32>>> {
         let mut held: Vec<Held> = sequences.iter().map(|_| Held::default()).collect();
         for (held, tokens) in held.iter_mut().zip(sequences) {
             assert!(self.kv.hold(held, tokens.len()));
@@ -60,11 +60,11 @@ impl Bench {
     }
 }
 
-fn read(sample: &Sample) -> Gguf {
+pub(super) fn read(sample: &Sample) -> Gguf {
     Gguf::from_bytes(sample.bytes()).unwrap()
 }
 
-fn tokens(len: u32, seed: u32) -> Vec<u32> {
+pub(super) fn tokens(len: u32, seed: u32) -> Vec<u32> {
     (0..len).map(|at| (at * 31 + seed * 17 + at * at * 7) % VOCABULARY as u32).collect()
 }
 

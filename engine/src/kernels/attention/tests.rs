@@ -112,6 +112,7 @@ impl Case {
             });
             let positions = range.clone().map(|at| if self.both_ways { self.tokens - 1 } else { at });
             let mut step = Step::new(
+                &mut cache,
                 Places::new(range.clone().map(place).collect()),
                 (positions.collect(), vec![0; range.len()]),
                 vec![&pages],
@@ -121,16 +122,16 @@ impl Case {
             // Kept at once, or by the rows that attend.
             let pairs = (start % 2 == 0).then_some((&keys, &values));
             if pairs.is_none() {
-                kernels.remember(&mut cache, &attention, &step, (&keys, &values));
+                kernels.remember(&attention, &step, (&keys, &values));
             }
             let mut out = Floats::new(given.queries.len);
             out.resize(range.len());
             let queries = some(&given.queries);
-            kernels.attend(&mut cache, &attention, &mut step, (&queries, pairs, &mut out));
+            kernels.attend(&attention, &mut step, (&queries, pairs, &mut out));
             // As the next layer does.
             let mut again = Floats::new(out.len);
             again.resize(range.len());
-            kernels.attend(&mut cache, &attention, &mut step, (&queries, None, &mut again));
+            kernels.attend(&attention, &mut step, (&queries, None, &mut again));
             assert_eq!(*out.data, *again.data, "by the same plan");
             all.extend_from_slice(&out.data);
         }
