@@ -7,7 +7,7 @@
 
 use super::lanes::{LANES, Lanes};
 use super::matrix::Tiles;
-use super::panel::{Destination, Shape, TILES};
+use super::panel::{Shape, TILES};
 use super::rows::{BLOCK_LEN, Block};
 
 /// An instruction set.
@@ -56,7 +56,7 @@ pub(super) trait Arch {
     /// Rounds a block to 8-bit integers; [`Block`] says what becomes of it.
     unsafe fn quantise(from: &[f32; BLOCK_LEN], to: &mut Block);
 
-    /// Writes the products of two tiles and `R` rows.
+    /// The products of two tiles and `R` rows.
     ///
     /// # Safety
     /// Tiles and rows have `groups` groups of form `F`.
@@ -64,12 +64,5 @@ pub(super) trait Arch {
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; TILES],
-    );
-
-    /// [`Destination::put_all`], as a function of its own, so that there is one for all kernels.
-    ///
-    /// # Safety
-    /// As for that.
-    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize);
+    ) -> [[Lanes; R]; TILES];
 }

@@ -19,7 +19,7 @@ use std::arch::x86_64::{
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::{Places, Tiles};
-use super::panel::{Destination, Shape, TILES};
+use super::panel::{Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx2;
@@ -186,24 +186,19 @@ impl Arch for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-        // SAFETY: The caller's promise.
-        unsafe { put(to, at, products, rows) };
-    }
-
-    #[inline(always)]
     unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; TILES],
-    ) {
-        for (at, to) in to.iter_mut().enumerate() {
+    ) -> [[Lanes; R]; TILES] {
+        let mut products = [[[0.0; LANES]; R]; TILES];
+        for (at, to) in products.iter_mut().enumerate() {
             for half in 0..2 {
                 // SAFETY: The caller's promise.
                 unsafe { half_products::<F, R>((tiles, at, half), rows, groups, to) };
             }
         }
+        products
     }
 }
 
@@ -398,12 +393,4 @@ unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, start: usize, half: usize) -> __m2
             _mm256_loadu_ps(from.add(half * HALF * 4).cast())
         }
     }
-}
-
-/// # Safety
-/// As for [`Arch::put`].
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-    // SAFETY: The caller's promise.
-    unsafe { to.put_all::<Avx2>(at, products, rows) };
 }

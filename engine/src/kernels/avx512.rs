@@ -19,7 +19,7 @@ use super::ahead::Asking;
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::{Line, Places, Tiles};
-use super::panel::{Destination, Shape, TILES};
+use super::panel::{Shape, TILES};
 use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx512;
@@ -165,20 +165,13 @@ impl Arch for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-        // SAFETY: The caller's promise.
-        unsafe { put(to, at, products, rows) };
-    }
-
-    #[inline(always)]
     unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; TILES],
-    ) {
+    ) -> [[Lanes; R]; TILES] {
         // SAFETY: The caller's promise.
-        unsafe { products::<F, R>(tiles, rows, groups, to) };
+        unsafe { products::<F, R>(tiles, rows, groups) }
     }
 }
 
@@ -191,8 +184,7 @@ unsafe fn products<F: Shape, const R: usize>(
     tiles: &Tiles<'_>,
     rows: &[&[Block]; R],
     groups: usize,
-    to: &mut [[Lanes; R]; TILES],
-) {
+) -> [[Lanes; R]; TILES] {
     let places = const { Places::of(F::FORM) };
     // SAFETY: The caller promises that tiles and rows have `groups` groups.
     unsafe {
@@ -220,6 +212,7 @@ unsafe fn products<F: Shape, const R: usize>(
                 }
             }
         }
+        let mut to = [[[0.0; LANES]; R]; TILES];
         // Loops, not closures, here and below: what a closure does is not always compiled for AVX-512.
         for tile in 0..TILES {
             for row in 0..R {
@@ -231,6 +224,7 @@ unsafe fn products<F: Shape, const R: usize>(
                 _mm512_storeu_ps(to[tile][row].as_mut_ptr(), product);
             }
         }
+        to
     }
 }
 
@@ -382,12 +376,4 @@ unsafe fn scales<F: Shape>(tiles: &Tiles<'_>, start: usize) -> __m512 {
             _mm512_loadu_ps(from.cast())
         }
     }
-}
-
-/// # Safety
-/// As for [`Arch::put`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-    // SAFETY: The caller's promise.
-    unsafe { to.put_all::<Avx512>(at, products, rows) };
 }

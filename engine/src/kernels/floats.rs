@@ -153,6 +153,6 @@ unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
                 A::store(products[at][row], &mut lanes[at][row]);
             }
         }
-        A::put(to, (tile, row), lanes.as_flattened(), R);
+        to.put::<A, T, R>((tile, row), &lanes);
     }
 }

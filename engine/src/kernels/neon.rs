@@ -20,7 +20,7 @@ use std::marker::PhantomData;
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER};
 use super::matrix::Tiles;
-use super::panel::{Destination, Shape, TILES};
+use super::panel::{Shape, TILES};
 use super::rows::{BLOCK_LEN, Block};
 use unit::Work;
 
@@ -201,19 +201,13 @@ impl<U: Unit> Arch for Neon<U> {
     }
 
     #[inline(always)]
-    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-        // SAFETY: The caller's promise.
-        unsafe { put(to, at, products, rows) };
-    }
-
-    #[inline(always)]
     unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; TILES],
-    ) {
-        for (at, to) in to.iter_mut().enumerate() {
+    ) -> [[Lanes; R]; TILES] {
+        let mut products = [[[0.0; LANES]; R]; TILES];
+        for (at, to) in products.iter_mut().enumerate() {
             let tile = (tiles, at);
             // SAFETY: The caller's promise.
             unsafe {
@@ -227,6 +221,7 @@ impl<U: Unit> Arch for Neon<U> {
                 }
             }
         }
+        products
     }
 }
 
@@ -234,12 +229,4 @@ impl<U: Unit> Arch for Neon<U> {
 fn splat(number: f32) -> float32x4_t {
     // SAFETY: As above.
     unsafe { vdupq_n_f32(number) }
-}
-
-/// # Safety
-/// As for [`Arch::put`].
-#[inline(never)]
-unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-    // SAFETY: The caller's promise.
-    unsafe { to.put_all::<Neon<Plain>>(at, products, rows) };
 }

@@ -69,35 +69,39 @@ impl<'a> Destination<'a> {
         Self { base, rows, len, mode, bias: matrix.bias.as_deref(), part, streams }
     }
 
-    /// Writes products from a tile and a row on: of each tile, those of `rows` rows. See [`Arch::put`].
+    /// Writes products from a tile and a row on: of each of `T` tiles, those of `R` rows.
     ///
     /// # Safety
     /// The CPU has the instruction set, and nobody else touches these tiles of these rows.
     #[inline(always)]
-    pub(super) unsafe fn put_all<A: Arch>(&self, at: (usize, usize), products: &[Lanes], rows: usize) {
+    pub(super) unsafe fn put<A: Arch, const T: usize, const R: usize>(
+        &self,
+        at: (usize, usize),
+        products: &[[Lanes; R]; T],
+    ) {
         // SAFETY: The caller's promise.
         unsafe {
             match self.mode {
-                Mode::Set if self.streams => self.put_each::<A, _>(at, (products, rows), Streamed),
-                Mode::Set => self.put_each::<A, _>(at, (products, rows), Set),
-                Mode::Add => self.put_each::<A, _>(at, (products, rows), Added),
-                Mode::Gate(activation) => self.put_each::<A, _>(at, (products, rows), Gated(activation)),
-                Mode::Cap(cap) => self.put_each::<A, _>(at, (products, rows), Capped(cap)),
+                Mode::Set if self.streams => self.put_each::<A, _, T, R>(at, products, Streamed),
+                Mode::Set => self.put_each::<A, _, T, R>(at, products, Set),
+                Mode::Add => self.put_each::<A, _, T, R>(at, products, Added),
+                Mode::Gate(activation) => self.put_each::<A, _, T, R>(at, products, Gated(activation)),
+                Mode::Cap(cap) => self.put_each::<A, _, T, R>(at, products, Capped(cap)),
             }
         }
     }
 
     /// # Safety
-    /// As for [`Self::put_all`].
+    /// As for [`Self::put`].
     #[inline(always)]
-    unsafe fn put_each<A: Arch, E: Ending>(
+    unsafe fn put_each<A: Arch, E: Ending, const T: usize, const R: usize>(
         &self,
         (tile, row): (usize, usize),
-        (products, rows): (&[Lanes], usize),
+        products: &[[Lanes; R]; T],
         ending: E,
     ) {
-        assert!(row + rows <= self.rows, "beyond the destination");
-        for (at, products) in products.chunks_exact(rows).enumerate() {
+        assert!(row + R <= self.rows, "beyond the destination");
+        for (at, products) in products.iter().enumerate() {
             let start = (tile + at) * LANES;
             // The last tile may be there only for the sake of its neighbour.
             let Some(count) = self.len.checked_sub(start).filter(|count| *count > 0) else { return };
@@ -226,7 +230,7 @@ shapes! {
 }
 
 /// [`Arch::products`] of a form, for so many rows.
-type Kernel<const R: usize> = unsafe fn(&Tiles<'_>, &[&[Block]; R], usize, &mut [[Lanes; R]; TILES]);
+type Kernel<const R: usize> = unsafe fn(&Tiles<'_>, &[&[Block]; R], usize) -> [[Lanes; R]; TILES];
 
 /// By how many rows they take together.
 struct ByRows {
@@ -346,10 +350,9 @@ impl Pair<'_> {
         taker: &mut impl Taker,
     ) {
         assert_eq!(self.blocks.columns, self.matrix.columns, "rows of another length");
-        let mut products = [[[0.0; LANES]; R]; TILES];
         // SAFETY: The caller's promise; the rows were just held against the matrix.
         unsafe {
-            kernel(tiles, self.blocks.after(row), tiles.groups, &mut products);
+            let products = kernel(tiles, self.blocks.after(row), tiles.groups);
             taker.take::<A, R>(&products, row);
         }
     }
@@ -365,7 +368,7 @@ impl Taker for Writing<'_> {
     #[inline(always)]
     unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize) {
         // SAFETY: The caller's promise.
-        unsafe { A::put(self.to, (self.tile, row), products.as_flattened(), R) };
+        unsafe { self.to.put::<A, TILES, R>((self.tile, row), products) };
     }
 }
 

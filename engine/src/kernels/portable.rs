@@ -8,7 +8,7 @@ use half::f16;
 use super::arch::Arch;
 use super::lanes::{LANES, Lanes, ROUNDER, largest, power_of_two, sum};
 use super::matrix::{Places, Tiles, Width, float};
-use super::panel::{Destination, Shape, TILES};
+use super::panel::{Shape, TILES};
 use super::rows::{BLOCK_LEN, Block};
 use super::whole;
 
@@ -107,23 +107,18 @@ impl Arch for Portable {
     }
 
     #[inline(always)]
-    unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-        // SAFETY: The caller's promise.
-        unsafe { put(to, at, products, rows) };
-    }
-
-    #[inline(always)]
     unsafe fn products<F: Shape, const R: usize>(
         tiles: &Tiles<'_>,
         rows: &[&[Block]; R],
         groups: usize,
-        to: &mut [[Lanes; R]; TILES],
-    ) {
-        for (at, to) in to.iter_mut().enumerate() {
+    ) -> [[Lanes; R]; TILES] {
+        let mut products = [[[0.0; LANES]; R]; TILES];
+        for (at, to) in products.iter_mut().enumerate() {
             for (row, to) in rows.iter().zip(to) {
                 *to = product::<F>((tiles, at), row, groups);
             }
         }
+        products
     }
 }
 
@@ -195,12 +190,4 @@ fn integers<F: Shape>((tiles, tile): (&Tiles<'_>, usize), block: &Block, group: 
 fn scales<F: Shape>(bytes: &[u8]) -> Lanes {
     let width = if F::FORM.half_scales { Width::F16 } else { Width::F32 };
     std::array::from_fn(|lane| float(bytes, lane, width))
-}
-
-/// # Safety
-/// As for [`Arch::put`].
-#[inline(never)]
-unsafe fn put(to: &Destination<'_>, at: (usize, usize), products: &[Lanes], rows: usize) {
-    // SAFETY: The caller's promise.
-    unsafe { to.put_all::<Portable>(at, products, rows) };
 }
