@@ -82,6 +82,7 @@ impl Next {
 
 /// What a kernel asks for while it takes some of the rows through a pair of tiles: the lines of group after group, as
 /// evenly as it reads groups. Asked for all at once, they would wait for one another, and memory would rest afterwards.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX-512 asks"))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking {
     /// How far from the groups that are read, in bytes, are those that are asked for; it may be any place.
