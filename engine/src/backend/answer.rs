@@ -9,7 +9,7 @@ use crate::adapter::Adapter;
 use crate::chat::Reader;
 use crate::grammar::Guide;
 use crate::sampler::{Sampler, StopScanner};
-use crate::scheduler::{Next, Sequence, Supply, Terms};
+use crate::scheduler::{Greedy, Next, Sequence, Supply, Terms};
 use crate::tokenizer::{Tokenizer, Utf8Buffer};
 
 /// One answer.
@@ -24,6 +24,8 @@ pub(super) struct Answer {
     pub(super) tells_unasked: bool,
     pub(super) tokenizer: Arc<Tokenizer>,
     pub(super) sampler: Sampler,
+    /// It takes the likeliest token of all that the model can say.
+    pub(super) is_greedy: bool,
     pub(super) guide: Option<Guide>,
     pub(super) text: Text,
     pub(super) sender: Sender,
@@ -66,16 +68,21 @@ enum End {
 }
 
 impl Answer {
-    fn step(&mut self, logits: &mut [f32]) -> Result<Next, Fault> {
+    /// What it says by logits; nothing where its grammar ends it.
+    fn choose(&mut self, logits: &mut [f32]) -> Result<Option<u32>, Fault> {
         // A file may pad its vocabulary with rows that are no tokens.
         let logits = logits.get_mut(..self.tokenizer.len()).unwrap_or_default();
-        let left = self.budget.tokens_max.saturating_sub(self.produced);
         self.sampler.penalise(logits);
-        let token = match &mut self.guide {
-            Some(guide) => guide.choose(&mut self.sampler, logits, left)?,
-            None => Some(self.sampler.choose(logits).ok_or_else(|| Fault::internal("no token is possible"))?),
-        };
+        match &mut self.guide {
+            Some(guide) => guide.choose(&mut self.sampler, logits, self.budget.left(self.produced)),
+            None => self.sampler.choose(logits).map(Some).ok_or_else(impossible),
+        }
+    }
+
+    /// Says a token; ends where there is none to say.
+    fn say(&mut self, token: Option<u32>) -> Result<Next, Fault> {
         let Some(token) = token else { return Ok(self.end(Vec::new(), End::Complete)) };
+        let left = self.budget.left(self.produced);
         self.produced += 1;
         self.tally.add_output(1);
         self.sampler.accept(token);
@@ -102,6 +109,14 @@ impl Answer {
         Ok(Next::Token(token))
     }
 
+    /// What follows, or the end, where that is a fault.
+    fn told(&mut self, next: Result<Next, Fault>) -> Next {
+        next.unwrap_or_else(|fault| {
+            self.fail(fault);
+            Next::End
+        })
+    }
+
     fn end(&mut self, mut events: Vec<Event>, end: End) -> Next {
         self.text.finish(!matches!(end, End::Stop(_)), &mut events);
         let usage = Usage { output: self.produced as u64, ..self.used };
@@ -115,6 +130,24 @@ impl Answer {
         self.sender.send(events);
         Next::End
     }
+}
+
+impl Greedy for Answer {
+    fn follow(&mut self, likeliest: Option<u32>) -> Next {
+        let next = likeliest.ok_or_else(impossible).and_then(|token| self.say(Some(token)));
+        self.told(next)
+    }
+}
+
+impl Budget {
+    /// What is left of it.
+    const fn left(self, produced: usize) -> usize {
+        self.tokens_max.saturating_sub(produced)
+    }
+}
+
+fn impossible() -> Fault {
+    Fault::internal("no token is possible")
 }
 
 impl Text {
@@ -178,14 +211,13 @@ impl Sequence for Answer {
         self.sender.given_up()
     }
 
+    fn as_greedy(&mut self) -> Option<&mut dyn Greedy> {
+        if self.is_greedy { Some(self) } else { None }
+    }
+
     fn next(&mut self, logits: &mut [f32]) -> Next {
-        match self.step(logits) {
-            Ok(next) => next,
-            Err(fault) => {
-                self.fail(fault);
-                Next::End
-            }
-        }
+        let next = self.choose(logits).and_then(|token| self.say(token));
+        self.told(next)
     }
 
     fn fail(&mut self, fault: Fault) {

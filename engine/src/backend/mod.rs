@@ -140,6 +140,8 @@ impl Engine {
             skips_space: tokenizer.prefixes_space(),
         };
         let sampler = Sampler::new(&request.sampling, entropy());
+        let has_all = tokenizer.len() == self.scheduler.facts().vocabulary;
+        let is_greedy = sampler.is_greedy() && guide.is_none() && has_all;
         let terms = Terms {
             tier: request.hints.tier.unwrap_or(Tier::Default),
             caller: request.caller.clone(),
@@ -155,6 +157,7 @@ impl Engine {
             tells_unasked,
             tokenizer,
             sampler,
+            is_greedy,
             guide,
             text,
             sender,

@@ -112,6 +112,7 @@ impl Bench {
                 rows: rows.to_vec(),
                 pages: held.iter().map(Held::pages).collect(),
                 adapters: sequences.iter().map(|(_, adapter)| adapter.as_deref()).collect(),
+                wants_likeliest: false,
             };
             self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
             for (number, row) in rows.iter().enumerate() {

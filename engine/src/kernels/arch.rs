@@ -45,6 +45,8 @@ pub(super) trait Arch {
     unsafe fn max(a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// The smaller; `b` where either is no number.
     unsafe fn min(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// Whether any of `a` is above its like of `b`; what is no number is not.
+    unsafe fn any_above(a: Self::Floats, b: Self::Floats) -> bool;
     /// `2^n`, where `n` (-126 to 127) is in the low bits of the mantissa of `shifted`, as adding
     /// [`super::lanes::ROUNDER`] leaves it.
     unsafe fn power_of_two(shifted: Self::Floats) -> Self::Floats;

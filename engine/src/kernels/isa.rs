@@ -86,7 +86,8 @@ macro_rules! entries {
             use crate::kernels::lanes;
             use crate::kernels::adapter::{self, Change, Delta};
             use crate::kernels::attention::{self, Attention, Block, Pair, Room, Row};
-            use crate::kernels::panel::{self, Gate, Work};
+            use crate::kernels::panel::{self, Gate, Search, Work};
+            use crate::kernels::peaks::Tops;
             use crate::kernels::rows;
 
             $(#[target_feature(enable = $features)])?
@@ -123,6 +124,12 @@ macro_rules! entries {
             pub(in crate::kernels) unsafe fn gate(gate: &Gate<'_>, tiles: Range<usize>, rows: &Range<usize>) {
                 // SAFETY: The caller's promise.
                 unsafe { panel::gate::<$arch>(gate, tiles, rows) };
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(in crate::kernels) unsafe fn peaks(search: &Search<'_>, tiles: Range<usize>, rows: &Range<usize>, tops: &mut [Tops]) {
+                // SAFETY: The caller's promise.
+                unsafe { panel::peaks::<$arch>(search, tiles, rows, tops) };
             }
 
             $(#[target_feature(enable = $features)])?

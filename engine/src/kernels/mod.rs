@@ -23,6 +23,7 @@ mod multiply;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod panel;
+mod peaks;
 mod pool;
 mod portable;
 mod rotary;

@@ -39,12 +39,12 @@ impl<'a> Following<'a> {
 }
 
 /// What a task is given of one product.
-struct Share<'a> {
+pub(super) struct Share<'a> {
     product: usize,
-    tiles: Range<usize>,
-    rows: &'a Range<usize>,
+    pub(super) tiles: Range<usize>,
+    pub(super) rows: &'a Range<usize>,
     /// All rows, as quantised matrices take them.
-    blocks: Blocks<'a>,
+    pub(super) blocks: Blocks<'a>,
     /// The tile at which the thread's part of the product ends, and what it reads then.
     end: usize,
     next: Next,
@@ -52,7 +52,7 @@ struct Share<'a> {
 
 impl Share<'_> {
     /// The thread's part of one of the product's matrices.
-    fn part(&self, step: usize) -> Part {
+    pub(super) fn part(&self, step: usize) -> Part {
         Part { end: self.end, next: self.next.after(step) }
     }
 }
@@ -123,7 +123,7 @@ impl Kernels {
     }
 
     /// Shares products among the threads: of each the matrices, which are gone through side by side.
-    fn share(
+    pub(super) fn share(
         &mut self,
         input: &[Input],
         products: &[Few<&Matrix>],

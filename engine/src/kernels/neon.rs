@@ -11,9 +11,9 @@ use std::arch::aarch64::{
     float32x4_t, vabsq_f32, vadd_f32, vaddlvq_s8, vaddq_f32, vaddq_s32, vbslq_f32, vcgtq_f32, vcltq_f32,
     vcombine_u8, vcombine_u16, vcvt_f16_f32, vcvt_f32_f16, vdivq_f32, vdup_lane_f32, vdupq_n_f32,
     vdupq_n_s32, vfmaq_f32, vget_high_f32, vget_lane_f32, vget_low_f32, vld1_u16, vld1q_f32, vmaxq_f32,
-    vmaxvq_f32, vmovn_u16, vmovn_u32, vmulq_f32, vreinterpret_f16_u16, vreinterpret_u16_f16,
-    vreinterpretq_f32_s32, vreinterpretq_s8_u8, vreinterpretq_s32_f32, vreinterpretq_u32_f32, vshlq_n_s32,
-    vst1_u16, vst1q_f32, vst1q_s8, vsubq_f32,
+    vmaxvq_f32, vmaxvq_u32, vmovn_u16, vmovn_u32, vmulq_f32, vorrq_u32, vreinterpret_f16_u16,
+    vreinterpret_u16_f16, vreinterpretq_f32_s32, vreinterpretq_s8_u8, vreinterpretq_s32_f32,
+    vreinterpretq_u32_f32, vshlq_n_s32, vst1_u16, vst1q_f32, vst1q_s8, vsubq_f32,
 };
 use std::marker::PhantomData;
 
@@ -140,6 +140,16 @@ impl<U: Unit> Arch for Neon<U> {
             *smaller = unsafe { vbslq_f32(vcltq_f32(a[part], *smaller), a[part], *smaller) };
         }
         smaller
+    }
+
+    #[inline(always)]
+    unsafe fn any_above(a: Four, b: Four) -> bool {
+        // SAFETY: As above.
+        unsafe {
+            let low = vorrq_u32(vcgtq_f32(a[0], b[0]), vcgtq_f32(a[1], b[1]));
+            let high = vorrq_u32(vcgtq_f32(a[2], b[2]), vcgtq_f32(a[3], b[3]));
+            vmaxvq_u32(vorrq_u32(low, high)) != 0
+        }
     }
 
     #[inline(always)]

@@ -15,6 +15,7 @@ use super::arch::Arch;
 use super::floats;
 use super::lanes::{Activation, LANES, Lanes, bend, gated};
 use super::matrix::{Matrix, Storage, Tiles};
+use super::peaks::Tops;
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Blocks, Input};
 use super::whole;
@@ -401,6 +402,60 @@ pub(super) unsafe fn gate<A: Arch>(gate: &Gate<'_>, tiles: Range<usize>, rows: &
             let mut gating = Gating { gate, tile, first: rows.start, gates: &mut gates, is_gate: at == 0 };
             // SAFETY: The caller's promise; the kernels are those of the form.
             unsafe { pair.give::<A>(rows, &mut gating) };
+        }
+    }
+}
+
+/// The largest products of `tiles` and `rows`, of a quantised matrix.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(super) unsafe fn peaks<A: Arch>(
+    work: &Search<'_>,
+    tiles: Range<usize>,
+    rows: &Range<usize>,
+    tops: &mut [Tops],
+) {
+    let Search { matrix, blocks, part } = *work;
+    let Storage::Quants(form) = matrix.kind else { unreachable!("products of floats are written") };
+    let kernels = &ByScales::of::<A>(form);
+    for tile in tiles.step_by(TILES) {
+        let pair = Pair { matrix, blocks, kernels, tile, part };
+        let mut topping = Topping { len: matrix.rows, tile, first: rows.start, tops };
+        // SAFETY: The caller's promise; the kernels are those of the form.
+        unsafe { pair.give::<A>(rows, &mut topping) };
+    }
+}
+
+/// What is searched for its largest products.
+pub(super) struct Search<'a> {
+    pub(super) matrix: &'a Matrix,
+    pub(super) blocks: Blocks<'a>,
+    pub(super) part: Part,
+}
+
+/// Notes products that are larger than those before.
+struct Topping<'a> {
+    /// How many products a row has.
+    len: usize,
+    tile: usize,
+    /// The first row, and what it and those that follow have come to.
+    first: usize,
+    tops: &'a mut [Tops],
+}
+
+impl Taker for Topping<'_> {
+    #[inline(always)]
+    unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize) {
+        let tops = &mut self.tops[row - self.first..][..R];
+        for (at, products) in products.iter().enumerate() {
+            for (top, product) in tops.iter_mut().zip(products) {
+                // SAFETY: The caller's promise.
+                if unsafe { A::any_above(A::load(product), A::load(&top.numbers)) } {
+                    top.raise(product, self.tile + at, self.len);
+                }
+            }
         }
     }
 }

@@ -78,6 +78,11 @@ impl Arch for Portable {
     }
 
     #[inline(always)]
+    unsafe fn any_above(a: Lanes, b: Lanes) -> bool {
+        a.iter().zip(&b).any(|(a, b)| a > b)
+    }
+
+    #[inline(always)]
     unsafe fn power_of_two(shifted: Lanes) -> Lanes {
         shifted.map(power_of_two)
     }

@@ -35,12 +35,6 @@ pub(super) trait Vector: Arch {
     /// The CPU has the instruction set.
     unsafe fn and(a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
-    /// Whether any of `a` is above its like of `b`.
-    ///
-    /// # Safety
-    /// The CPU has the instruction set.
-    unsafe fn any_above(a: Self::Floats, b: Self::Floats) -> bool;
-
     /// Has a line of memory, if it is one, brought to the CPU.
     fn fetch(line: *const u8);
 

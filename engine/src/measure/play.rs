@@ -5,7 +5,7 @@ use canon::Fault;
 
 use super::Arrival;
 use crate::sampler::{Random, likeliest_token};
-use crate::scheduler::{Next, Scheduler, Sequence};
+use crate::scheduler::{Greedy, Next, Scheduler, Sequence};
 
 /// Set in a seed, so that a prompt that is timed begins as none of those whose answers are.
 const ALONE: u64 = 1 << 40;
@@ -62,17 +62,27 @@ impl Sequence for Timed {
         false
     }
 
+    fn as_greedy(&mut self) -> Option<&mut dyn Greedy> {
+        Some(self)
+    }
+
     fn next(&mut self, logits: &mut [f32]) -> Next {
-        if let Some(seen) = &mut self.seen {
-            seen.tokens.push(Instant::now());
-        }
-        Next::Token(likeliest_token(logits).unwrap_or(0))
+        self.follow(likeliest_token(logits))
     }
 
     fn fail(&mut self, fault: Fault) {
         if let Some(seen) = &mut self.seen {
             seen.fault = Some(fault);
         }
+    }
+}
+
+impl Greedy for Timed {
+    fn follow(&mut self, likeliest: Option<u32>) -> Next {
+        if let Some(seen) = &mut self.seen {
+            seen.tokens.push(Instant::now());
+        }
+        Next::Token(likeliest.unwrap_or(0))
     }
 }
 

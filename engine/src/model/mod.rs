@@ -59,6 +59,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) pages: Vec<&'a [Page]>,
     /// The adapter of each sequence; empty where none has one.
     pub(crate) adapters: Vec<Option<&'a Adapter>>,
+    /// Whether the likeliest token will do for all rows that want logits.
+    pub(crate) wants_likeliest: bool,
 }
 
 impl Batch<'_> {
@@ -70,7 +72,7 @@ impl Batch<'_> {
     /// These rows alone, which come in order.
     fn pick(&self, rows: &[usize]) -> Self {
         let rows = rows.iter().map(|row| self.rows[*row]).collect();
-        Self { rows, pages: self.pages.clone(), adapters: self.adapters.clone() }
+        Self { rows, pages: self.pages.clone(), adapters: self.adapters.clone(), ..*self }
     }
 }
 
@@ -126,14 +128,18 @@ impl Model {
         batch: &Batch<'_>,
         scratch: &mut Scratch,
     ) {
-        let Scratch { room, apart, logits } = scratch;
+        let Scratch { room, apart, logits, likeliest } = scratch;
         let step = self.plan(cache, batch);
         match apart.shares(&step, batch, kernels.threads()) {
             Some(shares) => self.layers_apart(kernels, (step, batch, &shares), (apart, room)),
             None => self.layers(kernels, step, batch, room),
         }
         let wanted: Vec<usize> = batch.wanted().collect();
-        self.logits(kernels, &Changes::of(&batch.pick(&wanted)), (room, logits));
+        let changes = Changes::of(&batch.pick(&wanted));
+        *likeliest = if batch.wants_likeliest { self.likeliest(kernels, &changes, room) } else { None };
+        if likeliest.is_none() {
+            self.logits(kernels, &changes, (room, logits));
+        }
     }
 
     /// Takes rows through all layers, and leaves what those are that wanted logits.
@@ -291,6 +297,28 @@ impl Model {
         kernels.multiply(input, &mut [Product { steps: &[(*matrix, Mode::Set)], to: added }], *following);
         change.add(kernels, input, added);
         kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
+    }
+
+    /// The likeliest tokens, where they can be had without logits.
+    fn likeliest(
+        &self,
+        kernels: &mut Kernels,
+        changes: &Changes<'_>,
+        room: &mut Room,
+    ) -> Option<Vec<Option<u32>>> {
+        // A cap that bends two logits to one number changes which of them is first.
+        let plain = self.config.logit_cap.is_none() && !changes.is_any_to_logits();
+        if !plain || !Kernels::has_peaks(self.weights.output()) {
+            return None;
+        }
+        let Room { hidden, inputs, rows, .. } = room;
+        let input = &mut inputs.hidden[..*rows];
+        let how = Preparation { norm: Some((&self.weights.norm, self.config.epsilon)), keeps_floats: false };
+        kernels.prepare(&|row| hidden.row(row), how, input);
+        // The next step begins where this one did.
+        let opening = self.weights.opening(0);
+        let peaks = kernels.peaks(input, self.weights.output(), Following::InTurn(&opening));
+        Some(peaks.into_iter().map(|peak| peak.map(|peak| peak.at as u32)).collect())
     }
 
     fn logits(&self, kernels: &mut Kernels, changes: &Changes<'_>, (room, logits): (&mut Room, &mut Floats)) {

@@ -9,13 +9,16 @@ use super::apart::Apart;
 pub(crate) struct Scratch {
     pub(super) room: Room,
     pub(super) apart: Apart,
-    /// Of each row that wanted them, one row of logits.
+    /// Of each row that wanted them, one row of logits, if the likeliest tokens were not found without them.
     pub(crate) logits: Floats,
+    /// Of each such row the likeliest token, of equals the lowest, if any is possible.
+    pub(crate) likeliest: Option<Vec<Option<u32>>>,
 }
 
 impl Scratch {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { room: Room::new(config), apart: Apart::default(), logits: Floats::new(config.vocabulary) }
+        let (room, logits) = (Room::new(config), Floats::new(config.vocabulary));
+        Self { room, apart: Apart::default(), logits, likeliest: None }
     }
 }
 

@@ -49,7 +49,7 @@ impl Bench {
         let mut logits = vec![Vec::new(); sequences.len()];
         for rows in rows.chunks(step) {
             let pages = held.iter().map(Held::pages).collect();
-            let batch = Batch { rows: rows.to_vec(), pages, adapters: Vec::new() };
+            let batch = Batch { rows: rows.to_vec(), pages, adapters: Vec::new(), wants_likeliest: false };
             self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
             for (number, row) in rows.iter().enumerate() {
                 logits[row.sequence].push(self.scratch.logits.row(number).to_vec());

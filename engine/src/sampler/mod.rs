@@ -70,6 +70,11 @@ impl Sampler {
         }
     }
 
+    /// Whether it always takes the likeliest token, whatever the others' logits are.
+    pub(crate) const fn is_greedy(&self) -> bool {
+        self.temperature.is_none() && self.presence == 0.0 && self.frequency == 0.0
+    }
+
     /// Lowers the logits of tokens that the answer already holds. Once for each position.
     pub(crate) fn penalise(&self, logits: &mut [f32]) {
         for (&token, &count) in &self.counts {

@@ -7,7 +7,7 @@ use canon::Fault;
 use super::Options;
 use super::pace::Pace;
 use super::queue::{Queue, draining};
-use super::running::{Running, State};
+use super::running::{Found, Running, State};
 use super::work::Counters;
 use crate::kernels::Kernels;
 use crate::kv::Kv;
@@ -106,7 +106,7 @@ impl Engine {
         self.running.retain(|running| running.state == State::Active);
     }
 
-    /// Computes the rows that were planned, and chooses by their logits.
+    /// Computes the rows that were planned, and chooses by what they come to.
     fn step(&mut self) {
         let mut rows = Vec::new();
         for (number, running) in self.running.iter().enumerate() {
@@ -120,8 +120,10 @@ impl Engine {
             }));
         }
         debug_assert!(!rows.is_empty(), "what comes first always goes on");
+        let mut choosing = self.running.iter_mut().filter(|running| running.choices() > 0);
         let batch = Batch {
             rows,
+            wants_likeliest: choosing.all(|running| running.sequence.as_greedy().is_some()),
             pages: self.running.iter().map(|running| running.held.pages()).collect(),
             adapters: self.running.iter().map(|running| running.adapter.as_deref()).collect(),
         };
@@ -132,8 +134,12 @@ impl Engine {
 
     /// Every sequence whose prompt is complete chooses what it says next.
     fn choose(&mut self) {
-        let logits = &mut self.scratch.logits;
-        let (mut rest, vocabulary) = (&mut *logits.data, logits.len);
+        let Scratch { logits, likeliest, .. } = &mut self.scratch;
+        let vocabulary = logits.len;
+        let mut found: Box<dyn Iterator<Item = Found<'_>>> = match likeliest {
+            Some(tokens) => Box::new(tokens.iter().map(|token| Found::Likeliest(*token))),
+            None => Box::new(logits.data.chunks_exact_mut(vocabulary).map(Found::Logits)),
+        };
         let mut choices = Vec::new();
         for running in &mut self.running {
             let (chosen, rows) = (running.choices(), running.rows);
@@ -146,17 +152,15 @@ impl Engine {
                 if running.is_new() {
                     running.prepared(&mut self.kv);
                 }
-                let (own, others) = rest.split_at_mut(chosen * vocabulary);
-                rest = others;
-                choices.push((running, own));
+                choices.push((running, found.by_ref().take(chosen).collect::<Vec<_>>()));
             }
         }
         let work = &*self.work;
         // Masks of grammars take long, so each sequence chooses on whatever thread is free.
         self.kernels.pool().split(&mut choices, 1, &|_, choices| {
-            for (running, logits) in choices {
+            for (running, found) in choices {
                 let guessed = running.draft.len();
-                let right = running.choose(logits, vocabulary);
+                let right = running.choose(found.drain(..), vocabulary);
                 running.trust.learn(guessed, right);
                 work.guessed_tokens.add(guessed);
                 work.right_tokens.add(right);

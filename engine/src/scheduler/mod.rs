@@ -35,7 +35,7 @@ use engine::Engine;
 use queue::Queue;
 
 pub use options::Options;
-pub use sequence::{Keep, Next, Sequence, Supply, Terms};
+pub use sequence::{Greedy, Keep, Next, Sequence, Supply, Terms};
 use work::Counters;
 pub use work::Work;
 

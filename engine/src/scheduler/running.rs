@@ -64,6 +64,12 @@ pub(super) const fn place(tier: Tier) -> usize {
     }
 }
 
+/// What a step has found for a position that wants a choice.
+pub(super) enum Found<'a> {
+    Logits(&'a mut [f32]),
+    Likeliest(Option<u32>),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Active,
@@ -190,11 +196,12 @@ impl Running {
         self.draft.clear();
     }
 
-    /// Chooses tokens by their logits, as long as its draft has said them before. Gives how many it had said.
-    pub(super) fn choose(&mut self, logits: &mut [f32], vocabulary: usize) -> usize {
+    /// Chooses tokens by what the step has found for each of its positions, as long as its draft has said them before. Gives how
+    /// many it had said.
+    pub(super) fn choose<'a>(&mut self, found: impl Iterator<Item = Found<'a>>, vocabulary: usize) -> usize {
         let draft = std::mem::take(&mut self.draft);
-        for (at, logits) in logits.chunks_exact_mut(vocabulary).enumerate() {
-            let Some(token) = self.choose_one(logits) else { return at };
+        for (at, found) in found.enumerate() {
+            let Some(token) = self.choose_one(found, vocabulary) else { return at };
             if draft.get(at) != Some(&token) {
                 return at;
             }
@@ -205,11 +212,15 @@ impl Running {
     }
 
     /// `None` where the sequence is at its end.
-    fn choose_one(&mut self, logits: &mut [f32]) -> Option<u32> {
-        let vocabulary = logits.len();
+    fn choose_one(&mut self, found: Found<'_>, vocabulary: usize) -> Option<u32> {
         let sequence = &mut self.sequence;
         // A fault in one sequence's sampling must not end the others.
-        let next = catch_unwind(AssertUnwindSafe(|| sequence.next(logits)));
+        let next = catch_unwind(AssertUnwindSafe(|| match found {
+            Found::Logits(logits) => sequence.next(logits),
+            Found::Likeliest(token) => {
+                sequence.as_greedy().expect("a sequence that is greedy remains so").follow(token)
+            }
+        }));
         self.state = match next {
             Ok(Next::Token(token)) if (token as usize) < vocabulary => {
                 self.tokens.push(token);

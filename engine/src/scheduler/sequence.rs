@@ -30,13 +30,26 @@ pub trait Sequence: Send {
     /// The prompt has been computed; told once, before the first [`Self::next`].
     fn prepared(&mut self, _supply: Supply) {}
 
+    /// Itself, if it always takes the likeliest token: then the engine may leave the logits unwritten. The answer is always the
+    /// same.
+    fn as_greedy(&mut self) -> Option<&mut dyn Greedy> {
+        None
+    }
+
     /// Chooses the token that follows, from one logit for each token of the vocabulary, which it may change.
-    /// Called once for each generated position, at most [`Self::tokens_max`] times, after which the sequence is
-    /// dropped; dropped too after [`Next::End`] and when cancelled.
+    /// This or [`Greedy::follow`] is called once for each generated position, at most [`Self::tokens_max`] times, after which
+    /// the sequence is dropped; dropped too after [`Next::End`] and when cancelled.
     fn next(&mut self, logits: &mut [f32]) -> Next;
 
     /// The engine cannot go on with it; the sequence is dropped next.
     fn fail(&mut self, fault: Fault);
+}
+
+/// A sequence that always takes the likeliest token.
+pub trait Greedy {
+    /// As [`Sequence::next`], of the likeliest token: of equals, the lowest; none where no logit is a number above minus
+    /// infinity.
+    fn follow(&mut self, likeliest: Option<u32>) -> Next;
 }
 
 /// What follows a position.

@@ -31,6 +31,8 @@ struct Greedy {
     /// Ends before this many tokens, where it is reached.
     ends_after: usize,
     chosen: usize,
+    /// Finds the likeliest token itself.
+    by_logits: bool,
     cancelled: Arc<AtomicBool>,
     gate: Option<Arc<Gate>>,
     reports: Sender<Report>,
@@ -58,10 +60,8 @@ impl Greedy {
     fn new(prompt: Vec<u32>, tokens_max: usize) -> (Self, Receiver<Report>) {
         let (reports, receiver) = channel();
         let cancelled = Arc::default();
-        (
-            Self { prompt, tokens_max, ends_after: usize::MAX, chosen: 0, cancelled, gate: None, reports },
-            receiver,
-        )
+        let (ends_after, chosen, by_logits, gate) = (usize::MAX, 0, true, None);
+        (Self { prompt, tokens_max, ends_after, chosen, by_logits, cancelled, gate, reports }, receiver)
     }
 }
 
@@ -78,22 +78,33 @@ impl Sequence for Greedy {
         self.cancelled.load(Ordering::Relaxed)
     }
 
+    fn as_greedy(&mut self) -> Option<&mut dyn super::Greedy> {
+        if self.by_logits { None } else { Some(self) }
+    }
+
     fn next(&mut self, logits: &mut [f32]) -> Next {
-        if let Some(gate) = &self.gate {
-            gate.pass();
-        }
         assert_eq!(logits.len(), VOCABULARY as usize);
-        if self.chosen == self.ends_after {
-            return Next::End;
-        }
-        self.chosen += 1;
         let likeliest = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap() as u32;
-        drop(self.reports.send(Report::Token(likeliest)));
-        Next::Token(likeliest)
+        super::Greedy::follow(self, Some(likeliest))
     }
 
     fn fail(&mut self, fault: Fault) {
         drop(self.reports.send(Report::Failed(fault.kind().clone())));
+    }
+}
+
+impl super::Greedy for Greedy {
+    fn follow(&mut self, likeliest: Option<u32>) -> Next {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
+        if self.chosen == self.ends_after {
+            return Next::End;
+        }
+        self.chosen += 1;
+        let likeliest = likeliest.unwrap();
+        drop(self.reports.send(Report::Token(likeliest)));
+        Next::Token(likeliest)
     }
 }
 
@@ -126,7 +137,7 @@ fn all(reports: &Receiver<Report>) -> Vec<Report> {
     all
 }
 
-/// All sequences at once answer as each does alone.
+/// All sequences at once answer as each does alone; by the likeliest tokens as by logits.
 fn check(count: u32, tokens_max: usize, options: &Options) {
     let sequences = || (0..count).map(|seed| Greedy::new(prompt(seed), tokens_max));
     let one_by_one = start(&Options { sequences_max: 1, ..self::options() });
@@ -138,7 +149,10 @@ fn check(count: u32, tokens_max: usize, options: &Options) {
         .collect();
     let scheduler = start(options);
     let (crowd, reports): (Vec<_>, Vec<_>) = sequences().unzip();
-    crowd.into_iter().for_each(|sequence| scheduler.submit(Box::new(sequence)).unwrap());
+    for mut sequence in crowd {
+        sequence.by_logits = false;
+        scheduler.submit(Box::new(sequence)).unwrap();
+    }
     for (reports, alone) in reports.iter().zip(alone) {
         assert_eq!(alone.len(), tokens_max);
         assert_eq!(all(reports), alone);

@@ -45,6 +45,7 @@ fn case(tokens_max: usize, stop: &[&str], shape: Option<&Shape<'_>>) -> Case {
         tells_unasked: false,
         tokenizer: Arc::clone(&tokenizer),
         sampler: Sampler::new(&Sampling::default(), 0),
+        is_greedy: false,
         guide,
         text,
         sender,

@@ -1,6 +1,5 @@
 use std::arch::x86_64::{
-    _CMP_GT_OQ, _MM_HINT_T0, _mm_loadl_epi64, _mm_prefetch, _mm256_and_ps, _mm256_cmp_ps,
-    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_movemask_ps, _mm256_or_ps,
+    _MM_HINT_T0, _mm_loadl_epi64, _mm_prefetch, _mm256_and_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
 };
 
 use super::Vector;
@@ -27,15 +26,6 @@ impl Vector for Avx2 {
     unsafe fn and(a: Pair, b: Pair) -> Pair {
         // SAFETY: The caller's promise.
         unsafe { Pair(_mm256_and_ps(a.0, b.0), _mm256_and_ps(a.1, b.1)) }
-    }
-
-    #[inline(always)]
-    unsafe fn any_above(a: Pair, b: Pair) -> bool {
-        // SAFETY: The caller's promise.
-        unsafe {
-            let (low, high) = (_mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0), _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1));
-            _mm256_movemask_ps(_mm256_or_ps(low, high)) != 0
-        }
     }
 
     #[inline(always)]

@@ -1,7 +1,4 @@
-use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _mm_loadu_si128, _mm512_and_ps, _mm512_cmp_ps_mask, _mm512_cvtepi8_epi32,
-    _mm512_cvtepi32_ps,
-};
+use std::arch::x86_64::{__m512, _mm_loadu_si128, _mm512_and_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps};
 
 use super::Vector;
 use crate::kernels::ahead;
@@ -24,12 +21,6 @@ impl Vector for Avx512 {
     unsafe fn and(a: __m512, b: __m512) -> __m512 {
         // SAFETY: The caller's promise.
         unsafe { _mm512_and_ps(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn any_above(a: __m512, b: __m512) -> bool {
-        // SAFETY: The caller's promise.
-        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) != 0 }
     }
 
     #[inline(always)]

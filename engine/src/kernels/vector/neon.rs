@@ -1,6 +1,6 @@
 use std::arch::aarch64::{
-    vandq_u32, vcgtq_f32, vcvtq_f32_s32, vget_high_s8, vget_high_s16, vget_low_s8, vget_low_s16, vld1q_s8,
-    vmaxvq_u32, vmovl_s8, vmovl_s16, vorrq_u32, vreinterpretq_f32_u32, vreinterpretq_u32_f32,
+    vandq_u32, vcvtq_f32_s32, vget_high_s8, vget_high_s16, vget_low_s8, vget_low_s16, vld1q_s8, vmovl_s8,
+    vmovl_s16, vreinterpretq_f32_u32, vreinterpretq_u32_f32,
 };
 use std::arch::asm;
 
@@ -40,16 +40,6 @@ impl<U: Unit> Vector for Neon<U> {
             };
         }
         both
-    }
-
-    #[inline(always)]
-    unsafe fn any_above(a: Four, b: Four) -> bool {
-        // SAFETY: As above.
-        unsafe {
-            let low = vorrq_u32(vcgtq_f32(a[0], b[0]), vcgtq_f32(a[1], b[1]));
-            let high = vorrq_u32(vcgtq_f32(a[2], b[2]), vcgtq_f32(a[3], b[3]));
-            vmaxvq_u32(vorrq_u32(low, high)) != 0
-        }
     }
 
     #[inline(always)]

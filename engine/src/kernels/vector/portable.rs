@@ -20,11 +20,6 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    unsafe fn any_above(a: Lanes, b: Lanes) -> bool {
-        a.iter().zip(&b).any(|(a, b)| a > b)
-    }
-
-    #[inline(always)]
     fn fetch(_: *const u8) {}
 
     #[inline(always)]

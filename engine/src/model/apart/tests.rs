@@ -11,7 +11,12 @@ fn batch(sequences: &[(usize, usize)]) -> Batch<'static> {
     let rows = sequences.iter().enumerate().flat_map(|(sequence, (rows, before))| {
         (*before..before + rows).map(move |position| Row { sequence, position, token: 0, logits: true })
     });
-    Batch { rows: rows.collect(), pages: vec![&[]; sequences.len()], adapters: Vec::new() }
+    Batch {
+        rows: rows.collect(),
+        pages: vec![&[]; sequences.len()],
+        adapters: Vec::new(),
+        wants_likeliest: false,
+    }
 }
 
 #[test]
@@ -64,7 +69,7 @@ fn last(bench: &mut Bench, sequences: &[Vec<u32>]) -> Vec<f32> {
         })
     });
     let (rows, pages) = (rows.collect(), held.iter().map(Held::pages).collect());
-    let batch = Batch { rows, pages, adapters: Vec::new() };
+    let batch = Batch { rows, pages, adapters: Vec::new(), wants_likeliest: false };
     bench.model.step(&mut bench.kernels, &mut bench.kv.cache, &batch, &mut bench.scratch);
     held.iter_mut().for_each(|held| bench.kv.give_back(held));
     bench.scratch.logits.data.to_vec()
