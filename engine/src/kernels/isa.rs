@@ -87,7 +87,7 @@ macro_rules! entries {
             use crate::kernels::adapter::{self, Change, Delta};
             use crate::kernels::attention::{self, Attention, Block, Pair, Room, Row};
             use crate::kernels::panel::{self, Gate, Search, Work};
-            use crate::kernels::peaks::Tops;
+            use crate::kernels::peaks::Peak;
             use crate::kernels::rows;
 
             $(#[target_feature(enable = $features)])?
@@ -127,9 +127,9 @@ macro_rules! entries {
             }
 
             $(#[target_feature(enable = $features)])?
-            pub(in crate::kernels) unsafe fn peaks(search: &Search<'_>, tiles: Range<usize>, rows: &Range<usize>, tops: &mut [Tops]) {
+            pub(in crate::kernels) unsafe fn peaks(search: &Search<'_>, tiles: Range<usize>, rows: &Range<usize>, own: &mut [Peak]) {
                 // SAFETY: The caller's promise.
-                unsafe { panel::peaks::<$arch>(search, tiles, rows, tops) };
+                unsafe { panel::peaks::<$arch>(search, tiles, rows, own) };
             }
 
             $(#[target_feature(enable = $features)])?

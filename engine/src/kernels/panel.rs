@@ -15,7 +15,7 @@ use super::arch::Arch;
 use super::floats;
 use super::lanes::{Activation, LANES, Lanes, bend, gated};
 use super::matrix::{Matrix, Storage, Tiles};
-use super::peaks::Tops;
+use super::peaks::Peak;
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Blocks, Input};
 use super::whole;
@@ -415,14 +415,14 @@ pub(super) unsafe fn peaks<A: Arch>(
     work: &Search<'_>,
     tiles: Range<usize>,
     rows: &Range<usize>,
-    tops: &mut [Tops],
+    peaks: &mut [Peak],
 ) {
     let Search { matrix, blocks, part } = *work;
     let Storage::Quants(form) = matrix.kind else { unreachable!("products of floats are written") };
     let kernels = &ByScales::of::<A>(form);
     for tile in tiles.step_by(TILES) {
         let pair = Pair { matrix, blocks, kernels, tile, part };
-        let mut topping = Topping { len: matrix.rows, tile, first: rows.start, tops };
+        let mut topping = Topping { len: matrix.rows, tile, first: rows.start, peaks };
         // SAFETY: The caller's promise; the kernels are those of the form.
         unsafe { pair.give::<A>(rows, &mut topping) };
     }
@@ -440,20 +440,22 @@ struct Topping<'a> {
     /// How many products a row has.
     len: usize,
     tile: usize,
-    /// The first row, and what it and those that follow have come to.
+    /// The first row, and the peaks of it and of those that follow.
     first: usize,
-    tops: &'a mut [Tops],
+    peaks: &'a mut [Peak],
 }
 
 impl Taker for Topping<'_> {
     #[inline(always)]
     unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize) {
-        let tops = &mut self.tops[row - self.first..][..R];
+        let peaks = &mut self.peaks[row - self.first..][..R];
         for (at, products) in products.iter().enumerate() {
-            for (top, product) in tops.iter_mut().zip(products) {
+            let start = (self.tile + at) * LANES;
+            for (peak, product) in peaks.iter_mut().zip(products) {
                 // SAFETY: The caller's promise.
-                if unsafe { A::any_above(A::load(product), A::load(&top.numbers)) } {
-                    top.raise(product, self.tile + at, self.len);
+                if unsafe { A::any_above(A::load(product), A::splat(peak.number)) } {
+                    // The last tiles may have less.
+                    peak.raise(&product[..self.len.saturating_sub(start).min(LANES)], start);
                 }
             }
         }

@@ -4,7 +4,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::isa::call;
-use super::lanes::{LANES, Lanes};
 use super::multiply::Following;
 use super::panel::Search;
 use super::{Input, Kernels, Matrix};
@@ -17,37 +16,21 @@ pub(crate) struct Peak {
     pub(crate) at: usize,
 }
 
-/// The largest products of a row so far, of each lane, and the tiles that they are of.
-#[derive(Clone)]
-#[repr(align(64))]
-pub(super) struct Tops {
-    pub(super) numbers: Lanes,
-    tiles: [u32; LANES],
-}
+impl Peak {
+    /// Below any that counts.
+    const NONE: Self = Self { number: f32::NEG_INFINITY, at: 0 };
 
-impl Tops {
-    const NONE: Self = Self { numbers: [f32::NEG_INFINITY; LANES], tiles: [0; LANES] };
-
-    /// Takes a tile's products where they are larger; of a row that has `len` of them.
+    /// Takes the largest of some products that follow those before, if it is larger.
     #[cold]
-    pub(super) fn raise(&mut self, products: &Lanes, tile: usize, len: usize) {
-        let count = len.saturating_sub(tile * LANES).min(LANES);
-        for (lane, product) in products.iter().enumerate().take(count) {
-            if *product > self.numbers[lane] {
-                (self.numbers[lane], self.tiles[lane]) = (*product, tile as u32);
+    pub(super) fn raise(&mut self, products: &[f32], start: usize) {
+        for (at, product) in products.iter().enumerate() {
+            if *product > self.number {
+                *self = Self { number: *product, at: start + at };
             }
         }
     }
 
-    fn peak(&self) -> Option<Peak> {
-        let lanes = self.numbers.iter().zip(&self.tiles).enumerate();
-        let peaks =
-            lanes.map(|(lane, (number, tile))| Peak { number: *number, at: *tile as usize * LANES + lane });
-        peaks.filter(|peak| peak.number > f32::NEG_INFINITY).reduce(Peak::higher)
-    }
-}
-
-impl Peak {
+    /// The higher of the two: some products are found before others that precede them.
     fn higher(self, other: Self) -> Self {
         let is_first = other.number == self.number && other.at < self.at;
         if other.number > self.number || is_first { other } else { self }
@@ -70,17 +53,18 @@ impl Kernels {
     ) -> Vec<Option<Peak>> {
         assert!(Self::has_peaks(matrix), "a matrix whose products are written");
         let isa = self.isa;
-        let peaks = Mutex::new(vec![None; input.len()]);
+        let peaks = Mutex::new(vec![Peak::NONE; input.len()]);
         self.share(input, &[[matrix].into_iter().collect()], following, &|share| {
-            let mut tops = vec![Tops::NONE; share.rows.len()];
+            let mut own = vec![Peak::NONE; share.rows.len()];
             let search = Search { matrix, blocks: share.blocks, part: share.part(0) };
-            call!(isa, peaks(&search, share.tiles.clone(), share.rows, &mut tops));
+            call!(isa, peaks(&search, share.tiles.clone(), share.rows, &mut own));
             let mut peaks = peaks.lock().unwrap_or_else(PoisonError::into_inner);
-            for (peak, tops) in peaks[share.rows.clone()].iter_mut().zip(&tops) {
-                *peak = peak.take().into_iter().chain(tops.peak()).reduce(Peak::higher);
+            for (peak, own) in peaks[share.rows.clone()].iter_mut().zip(own) {
+                *peak = peak.higher(own);
             }
         });
-        peaks.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let peaks = peaks.into_inner().unwrap_or_else(PoisonError::into_inner);
+        peaks.into_iter().map(|peak| (peak.number > Peak::NONE.number).then_some(peak)).collect()
     }
 }
 
