@@ -120,7 +120,7 @@ impl Model {
         Self { config: self.config.within(context_tokens), ..self }
     }
 
-    /// Computes the batch, keeps its keys and values in `cache`, and leaves the logits in `scratch`.
+    /// Computes the batch, keeps its keys and values in `cache`, and leaves logits, or likeliest tokens, in `scratch`.
     pub(crate) fn step(
         &self,
         kernels: &mut Kernels,
@@ -136,10 +136,7 @@ impl Model {
         }
         let wanted: Vec<usize> = batch.wanted().collect();
         let changes = Changes::of(&batch.pick(&wanted));
-        *likeliest = if batch.wants_likeliest { self.likeliest(kernels, &changes, room) } else { None };
-        if likeliest.is_none() {
-            self.logits(kernels, &changes, (room, logits));
-        }
+        *likeliest = self.conclude(kernels, (&changes, batch.wants_likeliest), (room, logits));
     }
 
     /// Takes rows through all layers, and leaves what those are that wanted logits.
@@ -299,41 +296,32 @@ impl Model {
         kernels.add_normalised(added, (norm, self.config.epsilon), hidden);
     }
 
-    /// The likeliest tokens, where they can be had without logits.
-    fn likeliest(
+    /// Leaves logits, or gives the likeliest tokens, where these will do and can be had without.
+    fn conclude(
         &self,
         kernels: &mut Kernels,
-        changes: &Changes<'_>,
-        room: &mut Room,
+        (changes, wants_likeliest): (&Changes<'_>, bool),
+        (room, logits): (&mut Room, &mut Floats),
     ) -> Option<Vec<Option<u32>>> {
-        // A cap that bends two logits to one number changes which of them is first.
-        let plain = self.config.logit_cap.is_none() && !changes.is_any_to_logits();
-        if !plain || !Kernels::has_peaks(self.weights.output()) {
-            return None;
-        }
+        let (output, cap, is_changed) =
+            (self.weights.output(), self.config.logit_cap, changes.is_any_to_logits());
         let Room { hidden, inputs, rows, .. } = room;
         let input = &mut inputs.hidden[..*rows];
-        let how = Preparation { norm: Some((&self.weights.norm, self.config.epsilon)), keeps_floats: false };
-        kernels.prepare(&|row| hidden.row(row), how, input);
-        // The next step begins where this one did.
-        let opening = self.weights.opening(0);
-        let peaks = kernels.peaks(input, self.weights.output(), Following::InTurn(&opening));
-        Some(peaks.into_iter().map(|peak| peak.map(|peak| peak.at as u32)).collect())
-    }
-
-    fn logits(&self, kernels: &mut Kernels, changes: &Changes<'_>, (room, logits): (&mut Room, &mut Floats)) {
-        let Room { hidden, inputs, rows, .. } = room;
-        logits.resize(*rows);
-        let input = &mut inputs.hidden[..*rows];
-        let keeps_floats = self.weights.output().takes_floats() || changes.is_any_to_logits();
+        let keeps_floats = output.takes_floats() || is_changed;
         let how = Preparation { norm: Some((&self.weights.norm, self.config.epsilon)), keeps_floats };
         kernels.prepare(&|row| hidden.row(row), how, input);
-        let mode = self.config.logit_cap.map_or(Mode::Set, Mode::Cap);
-        let steps = [(self.weights.output(), mode)];
         // The next step begins where this one did.
         let opening = self.weights.opening(0);
-        let mut products = [Product { steps: &steps, to: logits }];
-        kernels.multiply(input, &mut products, Following::InTurn(&opening));
+        let following = Following::InTurn(&opening);
+        // Of two logits that a cap bends to one number, the first is the likeliest.
+        if wants_likeliest && cap.is_none() && !is_changed && Kernels::has_peaks(output) {
+            let peaks = kernels.peaks(input, output, following);
+            return Some(peaks.into_iter().map(|peak| peak.map(|peak| peak.at as u32)).collect());
+        }
+        logits.resize(*rows);
+        let steps = [(output, cap.map_or(Mode::Set, Mode::Cap))];
+        kernels.multiply(input, &mut [Product { steps: &steps, to: logits }], following);
         changes.add_to_logits(kernels, input, logits);
+        None
     }
 }
