@@ -59,6 +59,7 @@ pub(crate) use multiply::{Following, Product};
 pub(crate) use panel::Mode;
 pub(crate) use rotary::{Turning, Turns};
 pub(crate) use rows::{Floats, Input};
+pub(crate) use sharing::ROWS_PER_TEAM_MIN;
 pub(crate) use step::Step;
 
 /// The threads, and the instructions that they use.

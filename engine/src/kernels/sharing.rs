@@ -14,7 +14,7 @@ use super::pool::{TASKS_PER_THREAD, run_of};
 /// Rows that a team has at least, if there is more than one: fifty multiplications for each byte of weights, for which a core
 /// that does 300 a nanosecond asks memory for 6 GB/s. With 16, thirty-two answers on two threads were 2 to 4% slower: what
 /// products lose to weights that are read twice is more than what rows gain.
-const ROWS_PER_TEAM_MIN: usize = 32;
+pub(crate) const ROWS_PER_TEAM_MIN: usize = 32;
 /// Rows that a task takes through its tiles, so that they stay in the cache next to the core: a multiple of what kernels
 /// take together.
 const ROWS_PER_TASK: usize = 60;

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::scratch::Room;
 use super::{Batch, Model};
-use crate::kernels::{Kernels, Step};
+use crate::kernels::{Kernels, ROWS_PER_TEAM_MIN, Step};
 
-/// Rows that a thread has on average, at least: it reads all weights for them, as where threads share products in teams.
-const ROWS_PER_THREAD_MIN: usize = 32;
 /// What a row takes beside its attention, in tokens that it attends to: with the default model some 500 and 1 microseconds.
 const ROW_TOKENS: usize = 500;
 /// By what part the most work may be more than the mean: as much is gained at least.
@@ -58,7 +56,8 @@ impl Apart {
 
 /// Sequences of equal work for each thread; none where rows are few, or cannot be shared so.
 fn even(batch: &Batch<'_>, threads: usize) -> Option<Vec<Vec<usize>>> {
-    if threads < 2 || batch.rows.len() < threads * ROWS_PER_THREAD_MIN {
+    // Each thread reads all weights, as a team does that shares products.
+    if threads < 2 || batch.rows.len() < threads * ROWS_PER_TEAM_MIN {
         return None;
     }
     let mut sequences = vec![(0, Vec::new()); batch.pages.len()];

@@ -1,4 +1,4 @@
-use super::{Batch, Part};
+use super::{Batch, Part, Row};
 use crate::adapter::Adapter;
 use crate::kernels::{Activation, Delta, Floats, Input, Kernels};
 
@@ -20,13 +20,22 @@ pub(super) struct Change<'a> {
 
 impl<'a> Changes<'a> {
     pub(super) fn of(batch: &Batch<'a>) -> Self {
+        Self::of_rows(batch, batch.rows.iter())
+    }
+
+    /// Of the rows alone that want logits.
+    pub(super) fn of_wanted(batch: &Batch<'a>) -> Self {
+        Self::of_rows(batch, batch.rows.iter().filter(|row| row.logits))
+    }
+
+    fn of_rows<'b>(batch: &Batch<'a>, rows: impl Iterator<Item = &'b Row> + Clone) -> Self {
         let of = |sequence: usize| batch.adapters.get(sequence).copied().flatten();
-        let mut adapters: Vec<&Adapter> = batch.rows.iter().filter_map(|row| of(row.sequence)).collect();
+        let mut adapters: Vec<&Adapter> = rows.clone().filter_map(|row| of(row.sequence)).collect();
         adapters.sort_by_key(|adapter| adapter.number());
         adapters.dedup_by_key(|adapter| adapter.number());
         let rows = match adapters.is_empty() {
             true => Vec::new(),
-            false => batch.rows.iter().map(|row| of(row.sequence)).collect(),
+            false => rows.map(|row| of(row.sequence)).collect(),
         };
         Self { rows, adapters }
     }

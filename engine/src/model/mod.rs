@@ -134,8 +134,7 @@ impl Model {
             Some(shares) => self.layers_apart(kernels, (step, batch, &shares), (apart, room)),
             None => self.layers(kernels, step, batch, room),
         }
-        let wanted: Vec<usize> = batch.wanted().collect();
-        let changes = Changes::of(&batch.pick(&wanted));
+        let changes = Changes::of_wanted(batch);
         *likeliest = self.conclude(kernels, (&changes, batch.wants_likeliest), (room, logits));
     }
 
@@ -152,7 +151,7 @@ impl Model {
                 // The last layer leaves keys and values of all rows; the rest of it only serves logits.
                 kernels.remember(&self.view(layer, number), &step, (&room.keys, &room.values));
                 let wanted: Vec<usize> = batch.wanted().collect();
-                (step, changes) = (step.pick(&wanted), Changes::of(&batch.pick(&wanted)));
+                (step, changes) = (step.pick(&wanted), Changes::of_wanted(batch));
                 room.keep(&wanted);
             }
             let stage = Stage { number, layer, changes: &changes, kept: ends };

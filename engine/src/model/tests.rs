@@ -14,7 +14,7 @@ use crate::sample_model::{VOCABULARY, WIDTH, tiny};
 
 /// A model with its cache.
 pub(super) struct Bench {
-    pub(super) model: Model,
+    model: Model,
     pub(super) kernels: Kernels,
     pub(super) kv: Kv,
     pub(super) scratch: Scratch,
@@ -31,10 +31,7 @@ impl Bench {
 
     /// The logits after each token of each sequence, computed in steps of at most `step` rows, all sequences together.
     pub(super) fn logits(&mut self, sequences: &[Vec<u32>], step: usize) -> Vec<Vec<Vec<f32>>> {
-        let mut held: Vec<Held> = sequences.iter().map(|_| Held::default()).collect();
-        for (held, tokens) in held.iter_mut().zip(sequences) {
-            assert!(self.kv.hold(held, tokens.len()));
-        }
+        let mut held = self.hold(sequences);
         let row = |sequence: usize, position: usize| {
             let token = sequences[sequence][position];
             Row { sequence, position, token, logits: true }
@@ -48,15 +45,29 @@ impl Bench {
             .collect();
         let mut logits = vec![Vec::new(); sequences.len()];
         for rows in rows.chunks(step) {
-            let pages = held.iter().map(Held::pages).collect();
-            let batch = Batch { rows: rows.to_vec(), pages, adapters: Vec::new(), wants_likeliest: false };
-            self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
+            self.step(rows.to_vec(), &held);
             for (number, row) in rows.iter().enumerate() {
                 logits[row.sequence].push(self.scratch.logits.row(number).to_vec());
             }
         }
         held.iter_mut().for_each(|held| self.kv.give_back(held));
         logits
+    }
+
+    /// Room for the keys and values of sequences.
+    pub(super) fn hold(&mut self, sequences: &[Vec<u32>]) -> Vec<Held> {
+        let mut held: Vec<Held> = sequences.iter().map(|_| Held::default()).collect();
+        for (held, tokens) in held.iter_mut().zip(sequences) {
+            assert!(self.kv.hold(held, tokens.len()));
+        }
+        held
+    }
+
+    /// Computes some of their rows.
+    pub(super) fn step(&mut self, rows: Vec<Row>, held: &[Held]) {
+        let pages = held.iter().map(Held::pages).collect();
+        let batch = Batch { rows, pages, adapters: Vec::new(), wants_likeliest: false };
+        self.model.step(&mut self.kernels, &mut self.kv.cache, &batch, &mut self.scratch);
     }
 }
 

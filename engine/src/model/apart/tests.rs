@@ -1,7 +1,6 @@
 use super::even;
 use crate::gguf::TensorType;
 use crate::kernels::{Isa, Kernels};
-use crate::kv::Held;
 use crate::model::tests::{Bench, read, tokens};
 use crate::model::{Batch, Row};
 use crate::sample_model::tiny;
@@ -58,8 +57,7 @@ fn threads_apart_compute_what_one_does() {
 
 /// The logits after each sequence, all of them computed in one step.
 fn last(bench: &mut Bench, sequences: &[Vec<u32>]) -> Vec<f32> {
-    let mut held: Vec<Held> = sequences.iter().map(|_| Held::default()).collect();
-    held.iter_mut().zip(sequences).for_each(|(held, tokens)| assert!(bench.kv.hold(held, tokens.len())));
+    let mut held = bench.hold(sequences);
     let rows = sequences.iter().enumerate().flat_map(|(sequence, tokens)| {
         tokens.iter().enumerate().map(move |(position, token)| Row {
             sequence,
@@ -68,9 +66,7 @@ fn last(bench: &mut Bench, sequences: &[Vec<u32>]) -> Vec<f32> {
             logits: position + 1 == tokens.len(),
         })
     });
-    let (rows, pages) = (rows.collect(), held.iter().map(Held::pages).collect());
-    let batch = Batch { rows, pages, adapters: Vec::new(), wants_likeliest: false };
-    bench.model.step(&mut bench.kernels, &mut bench.kv.cache, &batch, &mut bench.scratch);
+    bench.step(rows.collect(), &held);
     held.iter_mut().for_each(|held| bench.kv.give_back(held));
     bench.scratch.logits.data.to_vec()
 }
