@@ -8,7 +8,6 @@
 
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::matrix::{Line, Matrix};
 use super::panel::TILES;
@@ -40,14 +39,11 @@ pub(super) struct Next {
 
 // SAFETY: The places are never read through, only asked for.
 unsafe impl Sync for Next {}
+// SAFETY: As above.
+unsafe impl Send for Next {}
 
 /// What a thread asks for while it waits.
-#[derive(Default)]
-#[repr(align(64))]
-pub(super) struct Ahead {
-    from: [AtomicPtr<Line>; STEPS_MAX],
-    lines: AtomicUsize,
-}
+pub(super) struct Ahead(Next);
 
 /// A thread's part of a matrix, and what it reads after it.
 #[derive(Clone, Copy, Debug)]
@@ -147,38 +143,34 @@ impl Part {
     }
 }
 
+impl Default for Ahead {
+    fn default() -> Self {
+        Self(Next::NOTHING)
+    }
+}
+
 impl Ahead {
     /// Has the thread ask for this from now on.
-    pub(super) fn set(&self, next: &Next) {
-        self.lines.store(0, Ordering::Relaxed);
-        for (from, place) in self.from.iter().zip(next.places) {
-            from.store(place.cast_mut(), Ordering::Relaxed);
-        }
+    pub(super) fn set(&mut self, next: &Next) {
         let matrices = next.places.iter().filter(|place| !place.is_null()).count();
-        self.lines.store(next.lines.min(LINES_WAITING_MAX / matrices.max(1)), Ordering::Relaxed);
+        self.0 = Next { lines: next.lines.min(LINES_WAITING_MAX / matrices.max(1)), ..*next };
     }
 
-    /// Asks for some of it, or lets the CPU rest a moment where there is nothing more. What another thread sets meanwhile may
-    /// be seen in part: then some lines are asked for in vain.
+    /// Asks for some of it, or lets the CPU rest a moment where there is nothing more.
     #[inline]
-    pub(super) fn fetch(&self) {
-        let left = self.lines.load(Ordering::Relaxed);
-        if left == 0 {
+    pub(super) fn fetch(&mut self) {
+        let count = self.0.lines.min(LINES_AT_ONCE);
+        if count == 0 {
             std::hint::spin_loop();
             return;
         }
-        let count = left.min(LINES_AT_ONCE);
-        for from in &self.from {
-            let place = from.load(Ordering::Relaxed);
-            if place.is_null() {
-                continue;
-            }
+        for place in self.0.places.iter_mut().filter(|place| !place.is_null()) {
             for line in 0..count {
                 fetch(place.wrapping_add(line));
             }
-            from.store(place.wrapping_add(count), Ordering::Relaxed);
+            *place = place.wrapping_add(count);
         }
-        self.lines.store(left - count, Ordering::Relaxed);
+        self.0.lines -= count;
     }
 }
 

@@ -140,7 +140,7 @@ impl Kernels {
         let next = self.expect(following, teams);
         let weights = products.iter().flatten().map(|matrix| matrix.bytes()).sum();
         let staying = teams.staying(weights, input.iter().map(Input::bytes).sum());
-        self.pool.run(sharing.tasks(), &|task| {
+        self.pool.run_before(&next, sharing.tasks(), &|task| {
             let task = sharing.task(task, staying);
             for Piece { product, tiles } in sharing.pieces(&task) {
                 // Where the thread's run goes on, and what follows it.
@@ -154,7 +154,7 @@ impl Kernels {
         });
     }
 
-    /// Where each thread begins with the products that follow, which it asks for while it waits.
+    /// Where each thread begins with the products that follow.
     fn expect(&self, following: Following<'_>, teams: Teams) -> Few<Next> {
         let following = following.products();
         let pairs = following.iter().map(|matrices| matrices[0].tiles() / TILES).collect();
@@ -163,11 +163,6 @@ impl Kernels {
             let piece = sharing.run(thread).next()?;
             Some(Next::of(following[piece.product].iter().copied(), &piece.tiles))
         };
-        let next: Few<_> =
-            (0..self.pool.threads()).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect();
-        for (thread, next) in next.iter().enumerate() {
-            self.pool.ahead(thread).set(next);
-        }
-        next
+        (0..self.pool.threads()).map(|thread| first(thread).unwrap_or(Next::NOTHING)).collect()
     }
 }

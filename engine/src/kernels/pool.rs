@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use canon::Fault;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Next};
 
 /// How often an idle thread looks for work before it parks: some tens of microseconds.
 const SPINS_MAX: u32 = 3_000;
@@ -36,6 +36,8 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     jobs: u64,
+    /// What the caller reads next.
+    ahead: Ahead,
 }
 
 struct Shared {
@@ -43,8 +45,6 @@ struct Shared {
     state: AtomicU64,
     /// Of each thread, how many tasks of its run have been taken.
     taken: Vec<Taken>,
-    /// What each thread reads next.
-    ahead: Vec<Ahead>,
     job: UnsafeCell<Option<Job>>,
     parked: Vec<AtomicBool>,
     panicked: AtomicBool,
@@ -55,6 +55,8 @@ struct Shared {
 struct Job {
     work: *const (dyn Fn(usize) + Sync),
     tasks: usize,
+    /// What each thread reads after it, where that is known.
+    next: *const [Next],
 }
 
 /// On a line of the cache of its own, since each thread writes mostly its own.
@@ -84,13 +86,12 @@ impl Pool {
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
             taken: (0..=others).map(|_| Taken::default()).collect(),
-            ahead: (0..=others).map(|_| Ahead::default()).collect(),
             job: UnsafeCell::new(None),
             parked: (0..others).map(|_| AtomicBool::new(false)).collect(),
             panicked: AtomicBool::new(false),
             quit: AtomicBool::new(false),
         });
-        let mut pool = Self { shared, threads: Vec::new(), jobs: 0 };
+        let mut pool = Self { shared, threads: Vec::new(), jobs: 0, ahead: Ahead::default() };
         for number in 0..others {
             let shared = Arc::clone(&pool.shared);
             let builder = thread::Builder::new().name(format!("engine-{}", number + 1));
@@ -115,36 +116,36 @@ impl Pool {
         items.div_ceil(self.tasks()).max(1)
     }
 
-    /// What a thread reads next, when the work at hand is done: it has that brought to its cache while it waits.
-    pub(super) fn ahead(&self, thread: usize) -> &Ahead {
-        &self.shared.ahead[thread]
-    }
-
     /// Calls `work` once with every number below `tasks`, on all threads, and returns when all calls have returned.
     ///
     /// # Panics
     /// A call panicked.
     pub(crate) fn run(&mut self, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
+        self.run_before(&[], tasks, work);
+    }
+
+    /// The same, where it is known what each thread reads afterwards: while it waits, it has that brought to its cache.
+    pub(super) fn run_before(&mut self, next: &[Next], tasks: usize, work: &(dyn Fn(usize) + Sync)) {
         if tasks <= 1 || self.threads.is_empty() {
             (0..tasks).for_each(work);
             return;
         }
         // SAFETY: Only the lifetime changes. `Closing` returns, also by unwinding, only after every thread has left the
-        // job, so nobody follows the pointer after `work` ends.
+        // job, so nobody follows the pointers after `work` and `next` end.
         let work: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(work) };
-        let job = Job { work, tasks };
+        let job = Job { work, tasks, next };
         // SAFETY: The last job was closed and left, hence no thread reads it now.
         unsafe { *self.shared.job.get() = Some(job) };
         self.shared.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
         self.jobs += 1;
         self.shared.state.store(self.jobs << NUMBER_SHIFT | OPEN, Ordering::SeqCst);
-        let closing = Closing(&self.shared);
+        let closing = Closing(&self.shared, &mut self.ahead);
         for (parked, thread) in self.shared.parked.iter().zip(&self.threads) {
             if parked.swap(false, Ordering::SeqCst) {
                 thread.thread().unpark();
             }
         }
-        self.shared.work(job, 0);
+        self.shared.work(job, 0, closing.1);
         drop(closing);
         assert!(!self.shared.panicked.swap(false, Ordering::Relaxed), "a thread of the engine panicked");
     }
@@ -178,7 +179,7 @@ impl Drop for Pool {
 }
 
 /// Closes the job and waits until every thread has left it.
-struct Closing<'a>(&'a Shared);
+struct Closing<'a>(&'a Shared, &'a mut Ahead);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -187,7 +188,7 @@ impl Drop for Closing<'_> {
         while self.0.state.load(Ordering::Acquire) & INSIDE != 0 {
             if spins < YIELD_AFTER_SPINS {
                 spins += 1;
-                self.0.ahead[0].fetch();
+                self.1.fetch();
             } else {
                 thread::yield_now();
             }
@@ -196,7 +197,11 @@ impl Drop for Closing<'_> {
 }
 
 impl Shared {
-    fn work(&self, job: Job, number: usize) {
+    fn work(&self, job: Job, number: usize, ahead: &mut Ahead) {
+        // SAFETY: The caller is inside the job, so `run` has not returned and what it was given is still borrowed, here and below.
+        if let Some(next) = unsafe { (&*job.next).get(number) } {
+            ahead.set(next);
+        }
         let threads = self.taken.len();
         for thread in (number..threads).chain(0..number) {
             let run = run_of(thread, threads, job.tasks);
@@ -205,15 +210,15 @@ impl Shared {
                 if task >= run.end {
                     break;
                 }
-                // SAFETY: The caller is inside the job, so `run` has not returned and the work is still borrowed.
+                // SAFETY: As above.
                 unsafe { (*job.work)(task) };
             }
         }
     }
 
     fn serve(&self, number: usize) {
-        let mut done = 0;
-        while let Some(state) = self.wait(done, number) {
+        let (mut done, mut ahead) = (0, Ahead::default());
+        while let Some(state) = self.wait(done, number, &mut ahead) {
             // Entering fails where the job was closed, or another thread entered, since `state` was read.
             if self.state.compare_exchange(state, state + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 continue;
@@ -222,7 +227,7 @@ impl Shared {
             // SAFETY: This thread is inside the job: the owner writes it only after `INSIDE` has come back to zero.
             let job = unsafe { *self.job.get() };
             if let Some(job) = job
-                && catch_unwind(AssertUnwindSafe(|| self.work(job, number + 1))).is_err()
+                && catch_unwind(AssertUnwindSafe(|| self.work(job, number + 1, &mut ahead))).is_err()
             {
                 self.panicked.store(true, Ordering::Relaxed);
             }
@@ -231,7 +236,7 @@ impl Shared {
     }
 
     /// The state once a job is open that is not `done`, or nothing when the pool ends.
-    fn wait(&self, done: u64, number: usize) -> Option<u64> {
+    fn wait(&self, done: u64, number: usize, ahead: &mut Ahead) -> Option<u64> {
         let mut spins = 0;
         loop {
             if self.quit.load(Ordering::Relaxed) {
@@ -243,7 +248,7 @@ impl Shared {
             }
             if spins < SPINS_MAX {
                 spins += 1;
-                self.ahead[number + 1].fetch();
+                ahead.fetch();
                 continue;
             }
             spins = 0;
