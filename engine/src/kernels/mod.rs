@@ -108,7 +108,7 @@ impl Kernels {
         &mut self.pool
     }
 
-    /// How many threads there are.
+    /// How many threads take part.
     pub(crate) fn threads(&self) -> usize {
         self.pool.threads()
     }

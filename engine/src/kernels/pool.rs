@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use canon::Fault;
 
@@ -38,11 +39,14 @@ pub(crate) struct Pool {
     jobs: u64,
     /// What the caller reads next.
     ahead: Ahead,
+    held: Duration,
 }
 
 struct Shared {
     /// The job's number, whether it is open, and how many threads are inside.
     state: AtomicU64,
+    /// How many threads take part, the caller's included.
+    limit: AtomicUsize,
     /// Of each thread, how many tasks of its run have been taken.
     taken: Vec<Taken>,
     job: UnsafeCell<Option<Job>>,
@@ -55,6 +59,7 @@ struct Shared {
 struct Job {
     work: *const (dyn Fn(usize) + Sync),
     tasks: usize,
+    threads: usize,
     /// What each thread reads after it, where that is known.
     next: *const [Next],
 }
@@ -85,13 +90,15 @@ impl Pool {
         let others = threads.saturating_sub(1);
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
+            limit: AtomicUsize::new(others + 1),
             taken: (0..=others).map(|_| Taken::default()).collect(),
             job: UnsafeCell::new(None),
             parked: (0..others).map(|_| AtomicBool::new(false)).collect(),
             panicked: AtomicBool::new(false),
             quit: AtomicBool::new(false),
         });
-        let mut pool = Self { shared, threads: Vec::new(), jobs: 0, ahead: Ahead::default() };
+        let mut pool =
+            Self { shared, threads: Vec::new(), jobs: 0, ahead: Ahead::default(), held: Duration::ZERO };
         for number in 0..others {
             let shared = Arc::clone(&pool.shared);
             let builder = thread::Builder::new().name(format!("engine-{}", number + 1));
@@ -101,14 +108,25 @@ impl Pool {
         Ok(pool)
     }
 
-    /// How many threads there are, the caller's included.
+    /// How many threads take part, the caller's included.
     pub(crate) fn threads(&self) -> usize {
-        self.threads.len() + 1
+        self.shared.limit.load(Ordering::Relaxed)
+    }
+
+    /// Has so many threads take part from now on, of those that there are, the caller's in any case.
+    pub(crate) fn limit(&mut self, threads: usize) {
+        // A thread sees it before it sees the next job.
+        self.shared.limit.store(threads.clamp(1, self.threads.len() + 1), Ordering::Relaxed);
+    }
+
+    /// How long the caller has waited for threads that were held up, since this was asked last.
+    pub(crate) const fn take_held(&mut self) -> Duration {
+        std::mem::replace(&mut self.held, Duration::ZERO)
     }
 
     /// How many tasks work is best split into.
     pub(crate) fn tasks(&self) -> usize {
-        if self.threads.is_empty() { 1 } else { self.threads() * TASKS_PER_THREAD }
+        if self.threads() == 1 { 1 } else { self.threads() * TASKS_PER_THREAD }
     }
 
     /// How many of `items` to give to one task.
@@ -126,26 +144,28 @@ impl Pool {
 
     /// The same, where it is known what each thread reads afterwards: while it waits, it has that brought to its cache.
     pub(super) fn run_before(&mut self, next: &[Next], tasks: usize, work: &(dyn Fn(usize) + Sync)) {
-        if tasks <= 1 || self.threads.is_empty() {
+        let threads = self.threads();
+        if tasks <= 1 || threads == 1 {
             (0..tasks).for_each(work);
             return;
         }
         // SAFETY: Only the lifetime changes. `Closing` returns, also by unwinding, only after every thread has left the
         // job, so nobody follows the pointers after `work` and `next` end.
         let work: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(work) };
-        let job = Job { work, tasks, next };
+        let job = Job { work, tasks, threads, next };
         // SAFETY: The last job was closed and left, hence no thread reads it now.
         unsafe { *self.shared.job.get() = Some(job) };
         self.shared.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
         self.jobs += 1;
         self.shared.state.store(self.jobs << NUMBER_SHIFT | OPEN, Ordering::SeqCst);
-        let closing = Closing(&self.shared, &mut self.ahead);
-        for (parked, thread) in self.shared.parked.iter().zip(&self.threads) {
+        let Self { shared, ahead, held, .. } = self;
+        let closing = Closing { shared, ahead, held };
+        for (parked, thread) in shared.parked.iter().zip(&self.threads).take(threads - 1) {
             if parked.swap(false, Ordering::SeqCst) {
                 thread.thread().unpark();
             }
         }
-        self.shared.work(job, 0, closing.1);
+        shared.work(job, 0, closing.ahead);
         drop(closing);
         assert!(!self.shared.panicked.swap(false, Ordering::Relaxed), "a thread of the engine panicked");
     }
@@ -179,20 +199,28 @@ impl Drop for Pool {
 }
 
 /// Closes the job and waits until every thread has left it.
-struct Closing<'a>(&'a Shared, &'a mut Ahead);
+struct Closing<'a> {
+    shared: &'a Shared,
+    ahead: &'a mut Ahead,
+    /// Grows by what the caller waits for threads that are held up.
+    held: &'a mut Duration,
+}
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.0.state.fetch_and(!OPEN, Ordering::AcqRel);
-        let mut spins = 0;
-        while self.0.state.load(Ordering::Acquire) & INSIDE != 0 {
-            if spins < YIELD_AFTER_SPINS {
-                spins += 1;
-                self.1.fetch();
-            } else {
-                thread::yield_now();
+        self.shared.state.fetch_and(!OPEN, Ordering::AcqRel);
+        let is_left = || self.shared.state.load(Ordering::Acquire) & INSIDE == 0;
+        for _ in 0..YIELD_AFTER_SPINS {
+            if is_left() {
+                return;
             }
+            self.ahead.fetch();
         }
+        let start = Instant::now();
+        while !is_left() {
+            thread::yield_now();
+        }
+        *self.held += start.elapsed();
     }
 }
 
@@ -202,7 +230,7 @@ impl Shared {
         if let Some(next) = unsafe { (&*job.next).get(number) } {
             ahead.set(next);
         }
-        let threads = self.taken.len();
+        let threads = job.threads;
         for thread in (number..threads).chain(0..number) {
             let run = run_of(thread, threads, job.tasks);
             loop {
@@ -237,13 +265,17 @@ impl Shared {
 
     /// The state once a job is open that is not `done`, or nothing when the pool ends.
     fn wait(&self, done: u64, number: usize, ahead: &mut Ahead) -> Option<u64> {
+        let is_for_this = |state: u64| {
+            let is_new = state & OPEN != 0 && state >> NUMBER_SHIFT != done;
+            is_new && number + 1 < self.limit.load(Ordering::Relaxed)
+        };
         let mut spins = 0;
         loop {
             if self.quit.load(Ordering::Relaxed) {
                 return None;
             }
             let state = self.state.load(Ordering::SeqCst);
-            if state & OPEN != 0 && state >> NUMBER_SHIFT != done {
+            if is_for_this(state) {
                 return Some(state);
             }
             if spins < SPINS_MAX {
@@ -254,8 +286,7 @@ impl Shared {
             spins = 0;
             self.parked[number].store(true, Ordering::SeqCst);
             let state = self.state.load(Ordering::SeqCst);
-            let new = state & OPEN != 0 && state >> NUMBER_SHIFT != done;
-            if !new && !self.quit.load(Ordering::SeqCst) {
+            if !is_for_this(state) && !self.quit.load(Ordering::SeqCst) {
                 thread::park();
             }
             self.parked[number].store(false, Ordering::SeqCst);

@@ -311,6 +311,24 @@ fn threads_that_have_parked_come_back() {
 }
 
 #[test]
+fn no_more_threads_take_part_than_are_wanted() {
+    let mut pool = Pool::new(3).unwrap();
+    for (limit, most) in [(1, 1), (0, 1), (2, 2), (9, 3), (1, 1)] {
+        pool.limit(limit);
+        assert_eq!(pool.threads(), most);
+        let seen = std::sync::Mutex::new(std::collections::HashSet::new());
+        for _ in 0..20 {
+            pool.run(12, &|_| {
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                seen.lock().unwrap().insert(std::thread::current().id());
+            });
+        }
+        let seen = seen.into_inner().unwrap();
+        assert!(seen.len() <= most && seen.contains(&std::thread::current().id()));
+    }
+}
+
+#[test]
 fn a_panic_on_any_thread_reaches_the_caller() {
     let mut pool = Pool::new(2).unwrap();
     for bad in [0, 5, 9] {

@@ -6,6 +6,7 @@ use canon::Fault;
 
 use super::Options;
 use super::pace::Pace;
+use super::parallelism::Parallelism;
 use super::queue::{Queue, draining};
 use super::running::{Found, Running, State};
 use super::work::Counters;
@@ -24,6 +25,7 @@ pub(super) struct Engine {
     scratch: Scratch,
     pub(super) running: Vec<Running>,
     pub(super) pace: Pace,
+    parallelism: Parallelism,
     pub(super) work: Arc<Counters>,
     pub(super) step_tokens_max: usize,
     pub(super) sequences_max: usize,
@@ -34,6 +36,7 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(model: Model, kernels: Kernels, kv: Kv, options: &Options) -> Self {
         let scratch = Scratch::new(&model.config);
+        let parallelism = Parallelism::new(kernels.threads());
         let sequences_max = options.sequences_max.max(1);
         Self {
             model,
@@ -42,6 +45,7 @@ impl Engine {
             scratch,
             running: Vec::new(),
             pace: Pace::default(),
+            parallelism,
             work: Arc::default(),
             // Every sequence that answers has its row in every step.
             step_tokens_max: options.step_tokens_max.max(sequences_max),
@@ -87,8 +91,11 @@ impl Engine {
         let start = Instant::now();
         self.plan(queue);
         let load = self.load();
+        self.kernels.pool().limit(self.parallelism.threads());
         self.step();
-        self.pace.note(load, start.elapsed());
+        let took = start.elapsed();
+        self.pace.note(load, took);
+        self.parallelism.note(self.pace.predict(load), took, self.kernels.pool().take_held());
         true
     }
 

@@ -14,6 +14,7 @@ mod draft;
 mod engine;
 mod options;
 mod pace;
+mod parallelism;
 mod plan;
 mod queue;
 mod running;

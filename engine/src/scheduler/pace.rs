@@ -125,7 +125,8 @@ impl Pace {
         self.products[kind].iter().zip(&self.costs).map(|(product, cost)| product * cost).sum()
     }
 
-    fn predict(&self, load: Load) -> f64 {
+    /// How many seconds a step is expected to take.
+    pub(super) fn predict(&self, load: Load) -> f64 {
         load.times().iter().zip(&self.costs).map(|(times, cost)| times * cost).sum()
     }
 
