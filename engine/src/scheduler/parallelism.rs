@@ -12,7 +12,7 @@ const HELD_MIN: f64 = 0.1;
 /// How many steps a trial takes.
 const TRIAL_STEPS: usize = 8;
 /// After how many steps fewer threads are tried, at first. Each trial in vain doubles it.
-const PATIENCE_MIN: usize = 16;
+const PATIENCE_MIN: usize = 32;
 /// How far it is doubled.
 const PATIENCE_MAX: usize = 1024;
 /// After how many steps of fewer threads one more is tried.
@@ -20,7 +20,7 @@ const STAY_STEPS: usize = 64;
 /// How much faster fewer threads must be.
 const GAIN_MIN: f64 = 1.03;
 /// How much of what was seen each further step leaves.
-const MEMORY: f64 = 0.9;
+const MEMORY: f64 = 0.97;
 
 /// How many threads compute, and how they do.
 #[derive(Debug)]
