@@ -39,6 +39,7 @@ pub(crate) struct Pool {
     jobs: u64,
     /// What the caller reads next.
     ahead: Ahead,
+    /// How long it has waited for threads that were held up.
     held: Duration,
 }
 
@@ -59,7 +60,6 @@ struct Shared {
 struct Job {
     work: *const (dyn Fn(usize) + Sync),
     tasks: usize,
-    threads: usize,
     /// What each thread reads after it, where that is known.
     next: *const [Next],
 }
@@ -152,7 +152,7 @@ impl Pool {
         // SAFETY: Only the lifetime changes. `Closing` returns, also by unwinding, only after every thread has left the
         // job, so nobody follows the pointers after `work` and `next` end.
         let work: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(work) };
-        let job = Job { work, tasks, threads, next };
+        let job = Job { work, tasks, next };
         // SAFETY: The last job was closed and left, hence no thread reads it now.
         unsafe { *self.shared.job.get() = Some(job) };
         self.shared.taken.iter().for_each(|taken| taken.0.store(0, Ordering::Relaxed));
@@ -202,7 +202,6 @@ impl Drop for Pool {
 struct Closing<'a> {
     shared: &'a Shared,
     ahead: &'a mut Ahead,
-    /// Grows by what the caller waits for threads that are held up.
     held: &'a mut Duration,
 }
 
@@ -226,11 +225,13 @@ impl Drop for Closing<'_> {
 
 impl Shared {
     fn work(&self, job: Job, number: usize, ahead: &mut Ahead) {
-        // SAFETY: The caller is inside the job, so `run` has not returned and what it was given is still borrowed, here and below.
+        // SAFETY: The caller is inside the job, so `run` has not returned and what it was given is still borrowed, here
+        // and below.
         if let Some(next) = unsafe { (&*job.next).get(number) } {
             ahead.set(next);
         }
-        let threads = job.threads;
+        // It stays what it is while a job is open.
+        let threads = self.limit.load(Ordering::Relaxed);
         for thread in (number..threads).chain(0..number) {
             let run = run_of(thread, threads, job.tasks);
             loop {

@@ -1,3 +1,8 @@
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
 use canon::Fault;
 use proptest::prelude::*;
 
@@ -296,17 +301,22 @@ fn every_task_is_done_once_by_any_number_of_threads() {
     }
 }
 
+/// Which threads take tasks that take so long each.
+fn takers(pool: &mut Pool, tasks: usize, each: Duration) -> HashSet<ThreadId> {
+    let seen = Mutex::new(HashSet::new());
+    pool.run(tasks, &|_| {
+        thread::sleep(each);
+        seen.lock().unwrap().insert(thread::current().id());
+    });
+    seen.into_inner().unwrap()
+}
+
 #[test]
 fn threads_that_have_parked_come_back() {
     let mut pool = Pool::new(3).unwrap();
     for _ in 0..5 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        let seen = std::sync::Mutex::new(std::collections::HashSet::new());
-        pool.run(3, &|_| {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            seen.lock().unwrap().insert(std::thread::current().id());
-        });
-        assert!(seen.into_inner().unwrap().len() > 1);
+        thread::sleep(Duration::from_millis(20));
+        assert!(takers(&mut pool, 3, Duration::from_millis(50)).len() > 1);
     }
 }
 
@@ -316,15 +326,9 @@ fn no_more_threads_take_part_than_are_wanted() {
     for (limit, most) in [(1, 1), (0, 1), (2, 2), (9, 3), (1, 1)] {
         pool.limit(limit);
         assert_eq!(pool.threads(), most);
-        let seen = std::sync::Mutex::new(std::collections::HashSet::new());
-        for _ in 0..20 {
-            pool.run(12, &|_| {
-                std::thread::sleep(std::time::Duration::from_micros(200));
-                seen.lock().unwrap().insert(std::thread::current().id());
-            });
-        }
-        let seen = seen.into_inner().unwrap();
-        assert!(seen.len() <= most && seen.contains(&std::thread::current().id()));
+        let runs = (0..20).map(|_| takers(&mut pool, 12, Duration::from_micros(200)));
+        let seen: HashSet<_> = runs.flatten().collect();
+        assert!(seen.len() <= most && seen.contains(&thread::current().id()));
     }
 }
 

@@ -34,9 +34,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(model: Model, kernels: Kernels, kv: Kv, options: &Options) -> Self {
+    pub(super) fn new(model: Model, mut kernels: Kernels, kv: Kv, options: &Options) -> Self {
         let scratch = Scratch::new(&model.config);
         let parallelism = Parallelism::new(kernels.threads());
+        // What was waited for while the model was loaded says nothing of steps.
+        kernels.pool().take_held();
         let sequences_max = options.sequences_max.max(1);
         Self {
             model,

@@ -50,7 +50,7 @@ struct Seen {
 impl Seen {
     /// How many times as long as expected steps took.
     fn slowness(&self) -> f64 {
-        self.took / self.expected.max(f64::MIN_POSITIVE)
+        self.took / self.expected
     }
 
     fn is_held(&self) -> bool {
