@@ -22,7 +22,12 @@ class Model:
         self.model = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.model:
             raise SystemExit(f"llama.cpp does not load {path}")
-        self.vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self.model))
+        self.vocab = lib.llama_model_get_vocab(self.model)
+        self.vocabulary = lib.llama_vocab_n_tokens(self.vocab)
+
+    def ends(self, token):
+        """Whether an answer is at its end with this token."""
+        return lib.llama_vocab_is_eog(self.vocab, int(token))
 
 
 class Context:
@@ -66,12 +71,15 @@ class Context:
             raise SystemExit(f"llama_decode: {code}")
         return time.perf_counter() - start
 
+    def likeliest(self, at):
+        """The token that the library's greedy sampler chooses by a row's logits, and the seconds that it took."""
+        start = time.perf_counter()
+        token = lib.llama_sampler_sample(self.sampler, self.context, at)
+        return token, time.perf_counter() - start
+
     def choose(self, rows):
         """Has the library's greedy sampler choose a token by each row's logits; gives the seconds that it took."""
-        start = time.perf_counter()
-        for at in range(rows):
-            lib.llama_sampler_sample(self.sampler, self.context, at)
-        return time.perf_counter() - start
+        return sum(self.likeliest(at)[1] for at in range(rows))
 
     def logits(self, at):
         row = lib.llama_get_logits_ith(self.context, at)
@@ -80,8 +88,9 @@ class Context:
     def clear(self):
         lib.llama_memory_clear(self.memory, False)
 
-    def forget(self, sequence):
-        lib.llama_memory_seq_rm(self.memory, sequence, -1, -1)
+    def forget(self, sequence, start=-1):
+        """Takes back what a sequence has from a position on, or all of it."""
+        lib.llama_memory_seq_rm(self.memory, sequence, start, -1)
 
     def prompt(self, tokens, sequence=0, every=False):
         """Computes a prompt whole."""

@@ -64,7 +64,7 @@ impl Drop for Crowd {
 
 impl Beside {
     pub(crate) fn run(&self) -> Outcome<()> {
-        let scheduler = self.setting.scheduler(&self.setting.plain())?;
+        let scheduler = self.setting.scheduler(&self.setting.options())?;
         let mut peer = if self.peers { Some(Peer::start("speed.py", &self.setting)?) } else { None };
         if let Some(peer) = &mut peer {
             peer.tune(&SAME, self.turn())?;

@@ -42,7 +42,7 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn run(&self) -> Outcome<()> {
         let fault = |fault: canon::Fault| fault.to_string();
-        let scheduler = self.setting.scheduler(&self.setting.plain())?;
+        let scheduler = self.setting.scheduler(&self.setting.options())?;
         let context = scheduler.facts().context_tokens.min(self.context);
         let mut requests = traffic::requests(&traffic::CONVERSATION, self.requests, context, self.seed);
         let sum = |length: fn(&Arrival) -> usize| requests.iter().map(length).sum::<usize>() as f64;

@@ -6,6 +6,7 @@
 mod beside;
 mod calls;
 mod corpus;
+mod guesses;
 mod load;
 mod peer;
 mod prefix;
@@ -47,6 +48,8 @@ enum Part {
     Load(load::Load),
     /// What the prefix cache saves where many prompts begin alike, and that it changes no answer
     Prefix(prefix::Prefix),
+    /// One answer at a time to real questions, with and without guessing ahead, beside llama.cpp that may guess too
+    Guesses(guesses::Guesses),
     /// What is left of the speed beside programs that compute all the time, and how much CPU that is
     Beside(beside::Beside),
     /// Mixed load for a long time: memory, stuck requests, logits that are no numbers
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Some(Part::Quality(quality)) => quality.run(),
         Some(Part::Load(load)) => load.run(),
         Some(Part::Prefix(prefix)) => prefix.run(),
+        Some(Part::Guesses(guesses)) => guesses.run(),
         Some(Part::Beside(beside)) => beside.run(),
         Some(Part::Soak(soak)) => soak.run(),
         Some(Part::Schemas(schemas)) => schemas.run(),

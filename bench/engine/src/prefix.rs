@@ -78,7 +78,7 @@ struct Run {
 
 impl Prefix {
     pub(crate) fn run(&self) -> Outcome<()> {
-        let with = |prefix_cache| self.once(&Options { prefix_cache, ..self.setting.plain() });
+        let with = |prefix_cache| self.once(&Options { prefix_cache, ..self.setting.options() });
         let (off, on) = (with(false)?, with(true)?);
         let row = |name: &str, run: &Run| {
             vec![name.to_owned(), run.computed.to_string(), format!("{:.2}", run.seconds)]

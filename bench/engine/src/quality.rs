@@ -157,7 +157,7 @@ impl Quality {
     pub(crate) fn run(&self) -> Outcome<()> {
         let kinds = corpus::kinds();
         let pieces = self.pieces(&kinds)?;
-        let scheduler = self.setting.scheduler(&self.setting.plain())?;
+        let scheduler = self.setting.scheduler(&self.setting.options())?;
         let mut peer = Peer::start("quality.py", &self.setting)?;
         let folder = std::env::temp_dir().join(format!("outcrop-quality-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;

@@ -33,14 +33,15 @@ impl Setting {
         Gguf::open(&self.model).map_err(|fault| fault.to_string())
     }
 
+    /// Without guessing ahead, as most contenders: answers to words by chance repeat themselves more than others do, which would
+    /// flatter.
     pub(crate) fn options(&self) -> Options {
-        // What is guessed ahead would be counted as speed of the kernels, and no contender guesses.
-        Options { threads: self.threads(), speculate_tokens_max: 0, kv: self.kv, ..Options::default() }
+        Options { speculate_tokens_max: 0, ..self.served() }
     }
 
-    /// Without guessing ahead: answers to words by chance repeat themselves more than others do, which would flatter.
-    pub(crate) fn plain(&self) -> Options {
-        Options { speculate_tokens_max: 0, ..self.options() }
+    /// As users have it.
+    pub(crate) fn served(&self) -> Options {
+        Options { threads: self.threads(), kv: self.kv, ..Options::default() }
     }
 
     pub(crate) fn scheduler(&self, options: &Options) -> Outcome<Scheduler> {

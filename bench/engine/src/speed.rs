@@ -65,7 +65,7 @@ impl Speed {
         let setting = self.setting.as_ref().ok_or("name a GGUF file: --model PATH")?;
         let gguf: Gguf = setting.gguf()?;
         let demand = Demand::of(&gguf);
-        let scheduler = Scheduler::start(&gguf, &setting.plain()).map_err(|fault| fault.to_string())?;
+        let scheduler = Scheduler::start(&gguf, &setting.options()).map_err(|fault| fault.to_string())?;
         drop(gguf);
         let mut gauge = setting.gauge()?;
         let mut peer = if self.peers { Some(Peer::start("speed.py", setting)?) } else { None };
