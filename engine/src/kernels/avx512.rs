@@ -24,7 +24,9 @@ use super::rows::{BLOCK_LEN, Block, four_of};
 
 pub(super) struct Avx512;
 
-/// How far ahead one row has lines brought from the second cache to the first: several times what that takes.
+/// So many rows are computed faster than lines come from the second cache.
+const ROWS_WAITING_MAX: usize = 3;
+/// How far ahead they have lines brought from there to the first: several times what that takes.
 const LINES_SOON: usize = 2 * 1024 / size_of::<Line>();
 
 impl Arch for Avx512 {
@@ -205,8 +207,8 @@ unsafe fn products<F: Shape, const R: usize>(
                 ask::<F, _MM_HINT_T1>(place(next).wrapping_byte_offset(tiles.asking.distance));
                 next += 1;
             }
-            // One row would wait for the second cache, too.
-            if R == 1 && tiles.asking.rate > 0 {
+            // Few rows would wait for the second cache, too.
+            if R <= ROWS_WAITING_MAX && tiles.asking.rate > 0 {
                 ask::<F, _MM_HINT_T0>(place(group).wrapping_add(LINES_SOON));
             }
             let sums = integers::<F, R>(tiles, rows, group);

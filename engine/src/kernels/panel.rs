@@ -208,7 +208,10 @@ macro_rules! shapes {
             match form {
                 $($name::FORM => ByRows {
                     one: A::products::<$name, 1>,
+                    two: A::products::<$name, 2>,
+                    three: A::products::<$name, 3>,
                     four: A::products::<$name, 4>,
+                    five: A::products::<$name, 5>,
                     six: A::products::<$name, ROWS>,
                 },)*
                 form => unreachable!("{form:?} has no kernel"),
@@ -236,7 +239,10 @@ type Kernel<const R: usize> = unsafe fn(&Tiles<'_>, &[&[Block]; R], usize) -> [[
 /// By how many rows they take together.
 struct ByRows {
     one: Kernel<1>,
+    two: Kernel<2>,
+    three: Kernel<3>,
     four: Kernel<4>,
+    five: Kernel<5>,
     six: Kernel<ROWS>,
 }
 
@@ -317,12 +323,9 @@ impl Pair<'_> {
         let shares = distance.map(|distance| Shares::new(distance, tiles.groups, rows.len()));
         let mut row = rows.start;
         while row < rows.end {
-            let count = match rows.end - row {
-                ..4 => 1,
-                // Eight are better taken as two fours than as six, and two that are alone.
-                4 | 5 | 8 | 9 => 4,
-                _ => ROWS,
-            };
+            let left = rows.end - row;
+            // No more calls than have to be, and of these no short one at the end.
+            let count = if left > ROWS { left.div_ceil(left.div_ceil(ROWS)) } else { left };
             if let Some(shares) = shares {
                 tiles.asking = shares.of(row - rows.start, count);
             }
@@ -330,7 +333,10 @@ impl Pair<'_> {
             unsafe {
                 match count {
                     1 => self.call::<A, 1>(kernels.one, &tiles, row, taker),
+                    2 => self.call::<A, 2>(kernels.two, &tiles, row, taker),
+                    3 => self.call::<A, 3>(kernels.three, &tiles, row, taker),
                     4 => self.call::<A, 4>(kernels.four, &tiles, row, taker),
+                    5 => self.call::<A, 5>(kernels.five, &tiles, row, taker),
                     _ => self.call::<A, ROWS>(kernels.six, &tiles, row, taker),
                 }
             }
