@@ -3,20 +3,32 @@
 
 /// How far back the last tokens are looked for.
 const LOOK_BACK_TOKENS_MAX: usize = 8192;
-/// The least that must be the same for a guess.
-const SAME_TOKENS_MIN: usize = 2;
 /// Longer matches are no better.
 const SAME_TOKENS_MAX: usize = 6;
 /// How much a sequence's guesses are trusted before any was made, and what disuse brings them back to.
-const TRUST: f64 = 0.5;
+const TRUST: f64 = 0.4;
 /// How fast trust follows what happens.
-const LEARNING: f64 = 0.15;
+const LEARNING: f64 = 0.1;
 /// How fast trust comes back while nothing is guessed.
-const RECOVERY: f64 = 0.005;
+const RECOVERY: f64 = 0.01;
 
 /// How likely a guessed token of a sequence is right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trust(f64);
+
+/// The same by what guesses were found by, as one token that was there before says less than several do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Trusts {
+    by_one: Trust,
+    by_several: Trust,
+}
+
+impl Trusts {
+    /// That in guesses that so many tokens led to.
+    pub(super) const fn of(&mut self, same: usize) -> &mut Trust {
+        if same > 1 { &mut self.by_several } else { &mut self.by_one }
+    }
+}
 
 impl Default for Trust {
     fn default() -> Self {
@@ -35,7 +47,7 @@ impl Trust {
         }
     }
 
-    /// A match was there, and nothing was guessed.
+    /// A passage was there, and nothing was guessed.
     pub(super) const fn recover(&mut self) {
         if self.0 < TRUST {
             self.0 += RECOVERY;
@@ -55,24 +67,37 @@ impl Trust {
     }
 }
 
-/// What followed the longest earlier passage that ends like `tokens`, the latest of several; at most `max` tokens.
-pub(super) fn look_up(tokens: &[u32], max: usize) -> &[u32] {
-    let tokens = &tokens[tokens.len().saturating_sub(LOOK_BACK_TOKENS_MAX)..];
-    let Some((last, before)) = tokens.split_last() else { return &[] };
-    let mut best = (SAME_TOKENS_MIN - 1, 0);
-    for (at, _) in before.iter().enumerate().rev().filter(|(_, token)| *token == last) {
-        let earlier = before[..at].iter().rev().zip(before.iter().rev());
-        let same = 1 + earlier.take(SAME_TOKENS_MAX - 1).take_while(|(a, b)| a == b).count();
-        if same > best.0 {
-            best = (same, at + 1);
+/// An earlier passage of a text that ends as the text does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passage {
+    /// How many tokens are the same, as far as that is looked at.
+    pub(super) same: usize,
+    /// Where it ends: what followed it begins here.
+    end: usize,
+}
+
+impl Passage {
+    /// The longest, and of several the latest; none where the last token is a new one.
+    pub(super) fn find(tokens: &[u32]) -> Option<Self> {
+        let start = tokens.len().saturating_sub(LOOK_BACK_TOKENS_MAX);
+        let (last, before) = tokens[start..].split_last()?;
+        let mut best: Option<Self> = None;
+        for (at, _) in before.iter().enumerate().rev().filter(|(_, token)| *token == last) {
+            let earlier = before[..at].iter().rev().zip(before.iter().rev());
+            let same = 1 + earlier.take(SAME_TOKENS_MAX - 1).take_while(|(a, b)| a == b).count();
+            if best.is_none_or(|best| same > best.same) {
+                best = Some(Self { same, end: start + at + 1 });
+            }
+            if same == SAME_TOKENS_MAX {
+                break;
+            }
         }
-        if same == SAME_TOKENS_MAX {
-            break;
-        }
+        best
     }
-    match best {
-        (_, 0) => &[],
-        (_, start) => &tokens[start..tokens.len().min(start + max)],
+
+    /// What follows if the text, of which this is a passage, goes on as it did before, without an end.
+    pub(super) fn follow(self, tokens: &[u32]) -> impl Iterator<Item = u32> {
+        tokens[self.end..].iter().copied().cycle()
     }
 }
 

@@ -170,7 +170,7 @@ impl Engine {
             for (running, found) in choices {
                 let guessed = running.draft.len();
                 let right = running.choose(found.drain(..), vocabulary);
-                running.trust.learn(guessed, right);
+                running.trusts.of(running.found_by).learn(guessed, right);
                 work.guessed_tokens.add(guessed);
                 work.right_tokens.add(right);
             }

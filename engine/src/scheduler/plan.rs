@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::draft::look_up;
+use super::draft::Passage;
 use super::engine::Engine;
 use super::pace::Load;
 use super::queue::Queue;
@@ -106,18 +106,17 @@ impl Engine {
             if !running.is_answering() || running.is_new() || left == 0 {
                 continue;
             }
-            let guesses = running.trust.guesses(self.pace.worth(load), left);
-            let draft = look_up(&running.tokens, guesses.max(1)).to_vec();
+            let Some(passage) = Passage::find(&running.tokens) else { continue };
+            let trust = running.trusts.of(passage.same);
+            let guesses = trust.guesses(self.pace.worth(load), left);
             if guesses == 0 {
-                if !draft.is_empty() {
-                    running.trust.recover();
-                }
+                trust.recover();
                 continue;
             }
-            let ahead = self.hold_some(at, 1 + draft.len()).saturating_sub(1);
+            let ahead = self.hold_some(at, 1 + guesses).saturating_sub(1);
             let running: &mut Running = &mut self.running[at];
-            running.draft = draft;
-            running.draft.truncate(ahead);
+            running.draft = passage.follow(&running.tokens).take(ahead).collect();
+            running.found_by = passage.same;
             running.rows += running.draft.len();
             load.rows += running.draft.len();
         }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::account::Account;
-use super::draft::Trust;
+use super::draft::Trusts;
 use super::pace::Load;
 use super::{Keep, Next, Sequence, Supply, Terms};
 use crate::adapter::Adapter;
@@ -31,7 +31,9 @@ pub(super) struct Running {
     pub(super) rows: usize,
     /// What may follow; computed in this step, in case it does.
     pub(super) draft: Vec<u32>,
-    pub(super) trust: Trust,
+    /// How many tokens led to it.
+    pub(super) found_by: usize,
+    pub(super) trusts: Trusts,
     pub(super) state: State,
     pub(super) rank: Rank,
     pub(super) account: Arc<Account>,
@@ -93,7 +95,8 @@ impl Running {
             held: Held::new(Scope { adapter, caller }),
             rows: 0,
             draft: Vec::new(),
-            trust: Trust::default(),
+            found_by: 0,
+            trusts: Trusts::default(),
             state: State::Active,
             rank: Rank { tier: place(tier), number },
             account,
