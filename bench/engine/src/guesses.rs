@@ -119,7 +119,7 @@ impl Guesses {
     /// Has all questions answered, one by one, by the likeliest tokens. Gives the tokens a second from the first of each answer
     /// on, and those of a step.
     fn ours(&self, engine: &Engine, kind: &Kind) -> Outcome<(f64, f64)> {
-        let (mut tokens, mut took, steps) = (0, Duration::ZERO, engine.work().steps);
+        let (mut tokens, mut took, right) = (0, Duration::ZERO, engine.work().right_tokens);
         for question in &kind.questions {
             let mut request = request(question, self.answer, 0);
             request.system = vec![Content::Text(SYSTEM.to_owned())];
@@ -135,8 +135,8 @@ impl Guesses {
             took += begun.map_or(Duration::ZERO, |begun| begun.elapsed());
             tokens += answer.finish.usage.output.saturating_sub(1);
         }
-        // A prompt takes one step or several; with these questions it is one.
-        let steps = engine.work().steps - steps - kind.questions.len() as u64;
+        // Each token that was not guessed took a step.
+        let steps = tokens.saturating_sub(engine.work().right_tokens - right);
         Ok((tokens as f64 / took.as_secs_f64(), tokens as f64 / steps as f64))
     }
 }
