@@ -75,7 +75,7 @@ impl Soak {
     pub(crate) fn run(&self) -> Outcome<()> {
         let fault = |fault: Fault| fault.to_string();
         let options =
-            Options { kv_bytes_max: self.kv_mib << 20, queue_max: QUEUE_MAX, ..self.setting.options() };
+            Options { kv_bytes_max: self.kv_mib << 20, queue_max: QUEUE_MAX, ..self.setting.served() };
         let yard = Yard {
             engine: Engine::load(&self.setting.model, &options).map_err(fault)?,
             scheduler: self.setting.scheduler(&options)?,
