@@ -10,12 +10,11 @@ use std::ops::Range;
 use super::arch::Arch;
 use super::lanes::LANES;
 use super::matrix::Width;
-use super::panel::{TILES, Work};
+use super::panel::{ROWS, TILES, Work, together};
 
-/// Rows that are taken together with two tiles.
-const ROWS: usize = 6;
-/// Tiles that are taken together with one row.
+/// Tiles that are taken together with one row, and with two to four.
 const TILES_FOR_ONE: usize = 8;
+const TILES_FOR_FEW: usize = 4;
 
 /// Products of `tiles` and `rows` of a floating-point matrix.
 ///
@@ -98,25 +97,43 @@ impl Wide for BF16 {
 #[inline(always)]
 unsafe fn all_tiles<A: Arch, W: Wide>(work: &Work<'_>, tiles: &Range<usize>, rows: &Range<usize>) {
     let mut row = rows.start;
+    while row < rows.end {
+        let count = together(rows.end - row);
+        // SAFETY: The caller's promise.
+        unsafe {
+            match count {
+                1 => all_of::<A, W, TILES_FOR_ONE, 1>(work, tiles, row),
+                2 => all_of::<A, W, TILES_FOR_FEW, 2>(work, tiles, row),
+                3 => all_of::<A, W, TILES_FOR_FEW, 3>(work, tiles, row),
+                4 => all_of::<A, W, TILES_FOR_FEW, 4>(work, tiles, row),
+                5 => all_of::<A, W, TILES, 5>(work, tiles, row),
+                _ => all_of::<A, W, TILES, ROWS>(work, tiles, row),
+            }
+        }
+        row += count;
+    }
+}
+
+/// Takes some rows through all tiles, as many of which together as there may be.
+///
+/// # Safety
+/// As for [`all_tiles`].
+#[inline(always)]
+unsafe fn all_of<A: Arch, W: Wide, const T: usize, const R: usize>(
+    work: &Work<'_>,
+    tiles: &Range<usize>,
+    row: usize,
+) {
+    let mut tile = tiles.start;
     // SAFETY: The caller's promise.
     unsafe {
-        while row + ROWS <= rows.end {
-            for tile in tiles.clone().step_by(TILES) {
-                products::<A, W, TILES, ROWS>(work, tile, row);
-            }
-            row += ROWS;
+        while tile + T <= tiles.end {
+            products::<A, W, T, R>(work, tile, row);
+            tile += T;
         }
-        while row < rows.end {
-            let mut tile = tiles.start;
-            while tile + TILES_FOR_ONE <= tiles.end {
-                products::<A, W, TILES_FOR_ONE, 1>(work, tile, row);
-                tile += TILES_FOR_ONE;
-            }
-            while tile < tiles.end {
-                products::<A, W, TILES, 1>(work, tile, row);
-                tile += TILES;
-            }
-            row += 1;
+        while tile < tiles.end {
+            products::<A, W, TILES, R>(work, tile, row);
+            tile += TILES;
         }
     }
 }

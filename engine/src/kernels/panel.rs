@@ -25,10 +25,15 @@ use crate::quant::Form;
 pub(super) const TILES: usize = 2;
 /// Rows taken together at most, so that weights are unpacked once for all of them. Sums and products of two tiles fill 24
 /// of AVX-512's 32 registers.
-const ROWS: usize = 6;
+pub(super) const ROWS: usize = 6;
 /// So many products are more than a core's caches hold, as the logits of several rows are: written past them, they do not
 /// have to be read first, and drive nothing out.
 const FLOATS_STREAMED_MIN: usize = 1 << 18;
+
+/// How many of the rows that are left are taken next: no more calls than have to be, and of these no short one at the end.
+pub(super) const fn together(left: usize) -> usize {
+    if left > ROWS { left.div_ceil(left.div_ceil(ROWS)) } else { left }
+}
 
 /// What becomes of a product.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -323,9 +328,7 @@ impl Pair<'_> {
         let shares = distance.map(|distance| Shares::new(distance, tiles.groups, rows.len()));
         let mut row = rows.start;
         while row < rows.end {
-            let left = rows.end - row;
-            // No more calls than have to be, and of these no short one at the end.
-            let count = if left > ROWS { left.div_ceil(left.div_ceil(ROWS)) } else { left };
+            let count = together(rows.end - row);
             if let Some(shares) = shares {
                 tiles.asking = shares.of(row - rows.start, count);
             }
