@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::calls::{call, request};
 use crate::peer::{BEST, Form, Peer, SAME, number};
 use crate::setting::Setting;
-use crate::table::{self, median, ratios, verdict};
+use crate::table::{self, median, ratios, verdict, with_spread};
 use crate::{Outcome, corpus};
 
 /// What the model is told before each question, so that no template says anything else.
@@ -159,10 +159,6 @@ fn print(kinds: &[Kind], turns: &[Turns], with_peers: bool) {
     for (form, _) in FORMS.iter().filter(|_| with_peers) {
         titles.extend([form.title, "ratio (spread)"]);
     }
-    let with_spread = |ours: &[f64], theirs: &[f64]| {
-        let [middle, least, most] = ratios(ours, theirs);
-        format!("{middle:.2} ({least:.2}–{most:.2})")
-    };
     let row = |(kind, turns): (&Kind, &Turns)| {
         let mut row = vec![
             kind.name.to_owned(),

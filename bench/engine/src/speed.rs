@@ -7,7 +7,7 @@ use engine::scheduler::Scheduler;
 use crate::Outcome;
 use crate::peer::{FORMS, Pace, Peer, Turn};
 use crate::setting::Setting;
-use crate::table::{self, median, ratios, verdict};
+use crate::table::{self, median, ratios, verdict, with_spread};
 
 /// How fast prompts are read and answers written, round after round
 #[derive(Args)]
@@ -149,14 +149,14 @@ impl Turns {
                 let ours = &self.ours[at];
                 let [computed, chosen] = [|pace: &Pace| pace.computed, |pace: &Pace| pace.chosen]
                     .map(|figure| theirs[at].iter().map(figure).collect::<Vec<f64>>());
-                let [middle, least, most] = ratios(ours, &computed);
+                let [middle, ..] = ratios(ours, &computed);
                 let [both_choosing, ..] = ratios(ours, &chosen);
                 let goal = goals.map(|goals| goals[at]);
                 vec![
                     TASKS[at].name.to_owned(),
                     format!("{:.0}", median(ours)),
                     format!("{:.0}", median(&computed)),
-                    format!("{middle:.2} ({least:.2}–{most:.2})"),
+                    with_spread(ours, &computed),
                     goal.map_or_else(String::new, |goal| format!("≥ {goal}")),
                     goal.map_or_else(String::new, |goal| verdict(middle >= goal)),
                     format!("{both_choosing:.2}"),

@@ -13,6 +13,12 @@ pub(crate) fn ratios(ours: &[f64], theirs: &[f64]) -> [f64; 3] {
     [median(&ratios), least, most]
 }
 
+/// The same in words, as tables have them.
+pub(crate) fn with_spread(ours: &[f64], theirs: &[f64]) -> String {
+    let [middle, least, most] = ratios(ours, theirs);
+    format!("{middle:.2} ({least:.2}–{most:.2})")
+}
+
 /// Prints a table as Markdown has them; the first column is flush left.
 pub(crate) fn print(titles: &[&str], rows: &[Vec<String>]) {
     println!("| {} |", titles.join(" | "));

@@ -8,6 +8,8 @@
 
 #![expect(unsafe_code, reason = "products are written by several threads, each its own tiles")]
 
+mod shape;
+
 use std::ops::Range;
 
 use super::ahead::{Part, Shares};
@@ -18,8 +20,9 @@ use super::matrix::{Matrix, Storage, Tiles};
 use super::peaks::Peak;
 use super::pool::Pointer;
 use super::rows::{BLOCK_LEN, Block, Blocks, Input};
-use super::whole;
-use crate::quant::Form;
+use shape::{ByScales, Kernel};
+
+pub(super) use shape::Shape;
 
 /// Tiles taken together, so that an activation is read once for all of them. A matrix has a multiple of them.
 pub(super) const TILES: usize = 2;
@@ -191,75 +194,6 @@ impl Ending for Capped {
     unsafe fn put<A: Arch>(self, product: A::Floats, to: &mut Lanes) {
         // SAFETY: As above.
         unsafe { A::store(bend::<A>(product, self.0), to) };
-    }
-}
-
-/// A [`Form`], known when compiled.
-pub(super) trait Shape {
-    const FORM: Form;
-    /// Whether its scales and minimums are [`whole`].
-    const WHOLE: bool = whole::is(Self::FORM);
-}
-
-macro_rules! shapes {
-    ($($name:ident: $bits:literal bits, groups of $len:literal, offset $offset:literal, minimums $min:literal, half $half:literal;)*) => {
-        $(struct $name;
-        impl Shape for $name {
-            const FORM: Form = Form { group_len: $len, bits: $bits, offset: $offset, has_minimums: $min, half_scales: $half };
-        })*
-
-        /// The kernels of a form.
-        fn kernels<A: Arch>(form: Form) -> ByRows {
-            match form {
-                $($name::FORM => ByRows {
-                    one: A::products::<$name, 1>,
-                    two: A::products::<$name, 2>,
-                    three: A::products::<$name, 3>,
-                    four: A::products::<$name, 4>,
-                    five: A::products::<$name, 5>,
-                    six: A::products::<$name, ROWS>,
-                },)*
-                form => unreachable!("{form:?} has no kernel"),
-            }
-        }
-    };
-}
-
-shapes! {
-    FourBits: 4 bits, groups of 32, offset 8, minimums false, half true;
-    FourBitsWithMinimums: 4 bits, groups of 32, offset 0, minimums true, half true;
-    FourBitsWhole: 4 bits, groups of 32, offset 8, minimums true, half true;
-    FiveBits: 8 bits, groups of 32, offset 16, minimums false, half true;
-    FiveBitsWithMinimums: 8 bits, groups of 32, offset 0, minimums true, half true;
-    EightBits: 8 bits, groups of 32, offset 128, minimums false, half true;
-    EightBitsK: 8 bits, groups of 32, offset 128, minimums false, half false;
-    FourBitsK: 4 bits, groups of 32, offset 0, minimums true, half false;
-    FiveBitsK: 8 bits, groups of 32, offset 0, minimums true, half false;
-    SixBitsK: 8 bits, groups of 16, offset 32, minimums false, half false;
-}
-
-/// [`Arch::products`] of a form, for so many rows.
-type Kernel<const R: usize> = unsafe fn(&Tiles<'_>, &[&[Block]; R], usize) -> [[Lanes; R]; TILES];
-
-/// By how many rows they take together.
-struct ByRows {
-    one: Kernel<1>,
-    two: Kernel<2>,
-    three: Kernel<3>,
-    four: Kernel<4>,
-    five: Kernel<5>,
-    six: Kernel<ROWS>,
-}
-
-/// Those of a form, and of what it is where scales are whole.
-struct ByScales {
-    plain: ByRows,
-    whole: ByRows,
-}
-
-impl ByScales {
-    fn of<A: Arch>(form: Form) -> Self {
-        Self { plain: kernels::<A>(form), whole: kernels::<A>(whole::form_of(form).unwrap_or(form)) }
     }
 }
 
