@@ -158,25 +158,30 @@ impl Case {
         head
     }
 
-    /// One head of one row, by the textbook.
-    fn expected(&self, given: &Given, row: usize, head: usize) -> Vec<f64> {
+    /// The keys of a head, row by row, in plain 64-bit floats.
+    fn keys(&self, given: &Given, head: usize) -> Vec<Vec<f64>> {
+        let key = |row: usize| &given.keys.row(row)[head * self.head_len..][..self.head_len];
+        (0..self.tokens).map(|row| self.prepared(key(row), &given.key_norm, row)).collect()
+    }
+
+    /// One head of one row, by the textbook, from the keys of the head of keys.
+    fn expected(&self, given: &Given, keys: &[Vec<f64>], (row, head): (usize, usize)) -> Vec<f64> {
         let len = self.head_len;
-        let of = |floats: &Floats, row: usize, head: usize| floats.row(row)[head * len..][..len].to_vec();
-        let query = self.prepared(&of(&given.queries, row, head), &given.query_norm, row);
+        let query = &given.queries.row(row)[head * len..][..len];
+        let query = self.prepared(query, &given.query_norm, row);
         let shared = head / self.heads.1;
         let last = if self.both_ways { self.tokens - 1 } else { row };
         let sight = (last + 1).saturating_sub(self.window.unwrap_or(last + 1))..=last;
         let score = |at: usize| {
-            let key = self.prepared(&of(&given.keys, at, shared), &given.key_norm, at);
-            let score = query.iter().zip(&key).map(|(q, k)| q * k).sum::<f64>() / (len as f64).sqrt();
+            let score = query.iter().zip(&keys[at]).map(|(q, k)| q * k).sum::<f64>() / (len as f64).sqrt();
             self.softcap.map(f64::from).map_or(score, |cap| cap * (score / cap).tanh())
         };
         let weights: Vec<f64> = sight.clone().map(|at| score(at).exp()).collect();
         let total: f64 = weights.iter().sum();
         let mut sums = vec![0.0; len];
         for (at, weight) in sight.zip(weights) {
-            let value = of(&given.values, at, shared);
-            sums.iter_mut().zip(value).for_each(|(sum, v)| *sum += weight / total * f64::from(v));
+            let value = &given.values.row(at)[shared * len..][..len];
+            sums.iter_mut().zip(value).for_each(|(sum, v)| *sum += weight / total * f64::from(*v));
         }
         sums
     }
@@ -194,15 +199,14 @@ impl Case {
         }
         // The cache keeps eleven bits of keys and values, or eight; a score errs by what its key does.
         let tolerance = if self.kv == KvType::F16 { 4e-3 } else { 6e-2 };
-        for (row, head) in
-            (0..self.tokens).flat_map(|row| (0..self.heads.0 * self.heads.1).map(move |h| (row, h)))
-        {
-            let found = &reference[row * given.queries.len + head * self.head_len..][..self.head_len];
-            for (found, expected) in found.iter().zip(self.expected(&given, row, head)) {
-                assert!(
-                    (f64::from(*found) - expected).abs() < tolerance,
-                    "row {row}: {found} for {expected}"
-                );
+        for head in 0..self.heads.0 * self.heads.1 {
+            let keys = self.keys(&given, head / self.heads.1);
+            for row in 0..self.tokens {
+                let found = &reference[row * given.queries.len + head * self.head_len..][..self.head_len];
+                for (found, expected) in found.iter().zip(self.expected(&given, &keys, (row, head))) {
+                    let difference = (f64::from(*found) - expected).abs();
+                    assert!(difference < tolerance, "row {row}: {found} for {expected}");
+                }
             }
         }
     }
