@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::arch::Arch;
-use super::lanes::LANES;
+use super::lanes::{LANES, Lanes};
 use super::matrix::Width;
 use super::panel::{ROWS, TILES, Work, together};
 
@@ -16,7 +16,13 @@ use super::panel::{ROWS, TILES, Work, together};
 const TILES_FOR_ONE: usize = 8;
 const TILES_FOR_FEW: usize = 4;
 
+/// Products that are made together, at most.
+const TOGETHER_MAX: usize = 16;
+
 /// Products of `tiles` and `rows` of a floating-point matrix.
+///
+/// They are put in place here, whatever their number: that is much code, and compiling it once for each of the kernels below
+/// took minutes.
 ///
 /// # Safety
 /// As for [`super::panel::multiply`].
@@ -27,14 +33,37 @@ pub(super) unsafe fn multiply<A: Arch>(
     tiles: &Range<usize>,
     rows: &Range<usize>,
 ) {
-    // SAFETY: The caller's promise.
-    unsafe {
-        match width {
-            Width::F32 => all_tiles::<A, F32>(work, tiles, rows),
-            Width::F16 => all_tiles::<A, F16>(work, tiles, rows),
-            Width::BF16 => all_tiles::<A, BF16>(work, tiles, rows),
+    let mut products = [[0.0; LANES]; TOGETHER_MAX];
+    let mut row = rows.start;
+    while row < rows.end {
+        let count = together(rows.end - row);
+        let mut tile = tiles.start;
+        while tile < tiles.end {
+            let taken = tiles_with(count, tiles.end - tile);
+            let (at, shape, to) = ((tile, row), (taken, count), &mut products);
+            // SAFETY: The caller's promise.
+            unsafe {
+                match width {
+                    Width::F32 => multiply_some::<A, F32>(work, at, shape, to),
+                    Width::F16 => multiply_some::<A, F16>(work, at, shape, to),
+                    Width::BF16 => multiply_some::<A, BF16>(work, at, shape, to),
+                }
+                work.to.put::<A>(at, count, &products[..taken * count]);
+            }
+            tile += taken;
         }
+        row += count;
     }
+}
+
+/// How many of the tiles that are left are taken together with so many rows.
+const fn tiles_with(rows: usize, left: usize) -> usize {
+    let most = match rows {
+        1 => TILES_FOR_ONE,
+        2..=4 => TILES_FOR_FEW,
+        _ => TILES,
+    };
+    if left < most { TILES } else { most }
 }
 
 /// A width, known when compiled.
@@ -95,58 +124,40 @@ impl Wide for BF16 {
 /// # Safety
 /// As for [`multiply`], and the matrix has the width of `W`.
 #[inline(always)]
-unsafe fn all_tiles<A: Arch, W: Wide>(work: &Work<'_>, tiles: &Range<usize>, rows: &Range<usize>) {
-    let mut row = rows.start;
-    while row < rows.end {
-        let count = together(rows.end - row);
-        // SAFETY: The caller's promise.
-        unsafe {
-            match count {
-                1 => all_of::<A, W, TILES_FOR_ONE, 1>(work, tiles, row),
-                2 => all_of::<A, W, TILES_FOR_FEW, 2>(work, tiles, row),
-                3 => all_of::<A, W, TILES_FOR_FEW, 3>(work, tiles, row),
-                4 => all_of::<A, W, TILES_FOR_FEW, 4>(work, tiles, row),
-                5 => all_of::<A, W, TILES, 5>(work, tiles, row),
-                _ => all_of::<A, W, TILES, ROWS>(work, tiles, row),
-            }
-        }
-        row += count;
-    }
-}
-
-/// Takes some rows through all tiles, as many of which together as there may be.
-///
-/// # Safety
-/// As for [`all_tiles`].
-#[inline(always)]
-unsafe fn all_of<A: Arch, W: Wide, const T: usize, const R: usize>(
+unsafe fn multiply_some<A: Arch, W: Wide>(
     work: &Work<'_>,
-    tiles: &Range<usize>,
-    row: usize,
+    at: (usize, usize),
+    shape: (usize, usize),
+    to: &mut [Lanes; TOGETHER_MAX],
 ) {
-    let mut tile = tiles.start;
     // SAFETY: The caller's promise.
     unsafe {
-        while tile + T <= tiles.end {
-            products::<A, W, T, R>(work, tile, row);
-            tile += T;
-        }
-        while tile < tiles.end {
-            products::<A, W, TILES, R>(work, tile, row);
-            tile += TILES;
+        match shape {
+            (TILES_FOR_ONE, 1) => products::<A, W, TILES_FOR_ONE, 1>(work, at, to),
+            (TILES_FOR_FEW, 2) => products::<A, W, TILES_FOR_FEW, 2>(work, at, to),
+            (TILES_FOR_FEW, 3) => products::<A, W, TILES_FOR_FEW, 3>(work, at, to),
+            (TILES_FOR_FEW, 4) => products::<A, W, TILES_FOR_FEW, 4>(work, at, to),
+            (_, 1) => products::<A, W, TILES, 1>(work, at, to),
+            (_, 2) => products::<A, W, TILES, 2>(work, at, to),
+            (_, 3) => products::<A, W, TILES, 3>(work, at, to),
+            (_, 4) => products::<A, W, TILES, 4>(work, at, to),
+            (_, 5) => products::<A, W, TILES, 5>(work, at, to),
+            _ => products::<A, W, TILES, ROWS>(work, at, to),
         }
     }
 }
 
+/// Products of `T` tiles and `R` rows, the rows of a tile after one another.
+///
 /// # Safety
-/// As for [`all_tiles`].
+/// As for [`multiply_some`].
 #[inline(always)]
 unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
     work: &Work<'_>,
-    tile: usize,
-    row: usize,
+    (tile, row): (usize, usize),
+    to: &mut [Lanes; TOGETHER_MAX],
 ) {
-    let Work { matrix, input, to, .. } = work;
+    let Work { matrix, input, .. } = work;
     let columns = matrix.columns;
     let weights: [&[u8]; T] = std::array::from_fn(|at| matrix.float_tile(tile + at));
     let rows: [&[f32]; R] = std::array::from_fn(|at| input[row + at].floats());
@@ -164,12 +175,8 @@ unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
                 }
             }
         }
-        let mut lanes = [[[0.0; LANES]; R]; T];
-        for at in 0..T {
-            for row in 0..R {
-                A::store(products[at][row], &mut lanes[at][row]);
-            }
+        for (to, product) in to.iter_mut().zip(products.as_flattened()) {
+            A::store(*product, to);
         }
-        to.put::<A, T, R>((tile, row), &lanes);
     }
 }

@@ -78,24 +78,20 @@ impl<'a> Destination<'a> {
         Self { base, rows, len, mode, bias: matrix.bias.as_deref(), part, streams }
     }
 
-    /// Writes products from a tile and a row on: of each of `T` tiles, those of `R` rows.
+    /// Writes products from a tile and a row on: of each of some tiles, those of `rows` rows.
     ///
     /// # Safety
     /// The CPU has the instruction set, and nobody else touches these tiles of these rows.
     #[inline(always)]
-    pub(super) unsafe fn put<A: Arch, const T: usize, const R: usize>(
-        &self,
-        at: (usize, usize),
-        products: &[[Lanes; R]; T],
-    ) {
+    pub(super) unsafe fn put<A: Arch>(&self, at: (usize, usize), rows: usize, products: &[Lanes]) {
         // SAFETY: The caller's promise.
         unsafe {
             match self.mode {
-                Mode::Set if self.streams => self.put_each::<A, _, T, R>(at, products, Streamed),
-                Mode::Set => self.put_each::<A, _, T, R>(at, products, Set),
-                Mode::Add => self.put_each::<A, _, T, R>(at, products, Added),
-                Mode::Gate(activation) => self.put_each::<A, _, T, R>(at, products, Gated(activation)),
-                Mode::Cap(cap) => self.put_each::<A, _, T, R>(at, products, Capped(cap)),
+                Mode::Set if self.streams => self.put_each::<A, _>(at, rows, products, Streamed),
+                Mode::Set => self.put_each::<A, _>(at, rows, products, Set),
+                Mode::Add => self.put_each::<A, _>(at, rows, products, Added),
+                Mode::Gate(activation) => self.put_each::<A, _>(at, rows, products, Gated(activation)),
+                Mode::Cap(cap) => self.put_each::<A, _>(at, rows, products, Capped(cap)),
             }
         }
     }
@@ -103,14 +99,15 @@ impl<'a> Destination<'a> {
     /// # Safety
     /// As for [`Self::put`].
     #[inline(always)]
-    unsafe fn put_each<A: Arch, E: Ending, const T: usize, const R: usize>(
+    unsafe fn put_each<A: Arch, E: Ending>(
         &self,
         (tile, row): (usize, usize),
-        products: &[[Lanes; R]; T],
+        rows: usize,
+        products: &[Lanes],
         ending: E,
     ) {
-        assert!(row + R <= self.rows, "beyond the destination");
-        for (at, products) in products.iter().enumerate() {
+        assert!(row + rows <= self.rows, "beyond the destination");
+        for (at, products) in products.chunks_exact(rows).enumerate() {
             let start = (tile + at) * LANES;
             // The last tile may be there only for the sake of its neighbour.
             let Some(count) = self.len.checked_sub(start).filter(|count| *count > 0) else { return };
@@ -312,7 +309,7 @@ impl Taker for Writing<'_> {
     #[inline(always)]
     unsafe fn take<A: Arch, const R: usize>(&mut self, products: &[[Lanes; R]; TILES], row: usize) {
         // SAFETY: The caller's promise.
-        unsafe { self.to.put::<A, TILES, R>((self.tile, row), products) };
+        unsafe { self.to.put::<A>((self.tile, row), R, products.as_flattened()) };
     }
 }
 
