@@ -39,31 +39,20 @@ pub(super) unsafe fn multiply<A: Arch>(
         let count = together(rows.end - row);
         let mut tile = tiles.start;
         while tile < tiles.end {
-            let taken = tiles_with(count, tiles.end - tile);
-            let (at, shape, to) = ((tile, row), (taken, count), &mut products);
+            let (at, left, to) = ((tile, row), (tiles.end - tile, count), &mut products);
             // SAFETY: The caller's promise.
             unsafe {
-                match width {
-                    Width::F32 => multiply_some::<A, F32>(work, at, shape, to),
-                    Width::F16 => multiply_some::<A, F16>(work, at, shape, to),
-                    Width::BF16 => multiply_some::<A, BF16>(work, at, shape, to),
-                }
+                let taken = match width {
+                    Width::F32 => multiply_some::<A, F32>(work, at, left, to),
+                    Width::F16 => multiply_some::<A, F16>(work, at, left, to),
+                    Width::BF16 => multiply_some::<A, BF16>(work, at, left, to),
+                };
                 work.to.put::<A>(at, count, &products[..taken * count]);
+                tile += taken;
             }
-            tile += taken;
         }
         row += count;
     }
-}
-
-/// How many of the tiles that are left are taken together with so many rows.
-const fn tiles_with(rows: usize, left: usize) -> usize {
-    let most = match rows {
-        1 => TILES_FOR_ONE,
-        2..=4 => TILES_FOR_FEW,
-        _ => TILES,
-    };
-    if left < most { TILES } else { most }
 }
 
 /// A width, known when compiled.
@@ -121,33 +110,35 @@ impl Wide for BF16 {
     }
 }
 
+/// Products of so many rows with as many of the tiles that are left as are taken together with them, and how many these are.
+///
 /// # Safety
 /// As for [`multiply`], and the matrix has the width of `W`.
 #[inline(always)]
 unsafe fn multiply_some<A: Arch, W: Wide>(
     work: &Work<'_>,
     at: (usize, usize),
-    shape: (usize, usize),
+    (tiles, rows): (usize, usize),
     to: &mut [Lanes; TOGETHER_MAX],
-) {
+) -> usize {
     // SAFETY: The caller's promise.
     unsafe {
-        match shape {
-            (TILES_FOR_ONE, 1) => products::<A, W, TILES_FOR_ONE, 1>(work, at, to),
-            (TILES_FOR_FEW, 2) => products::<A, W, TILES_FOR_FEW, 2>(work, at, to),
-            (TILES_FOR_FEW, 3) => products::<A, W, TILES_FOR_FEW, 3>(work, at, to),
-            (TILES_FOR_FEW, 4) => products::<A, W, TILES_FOR_FEW, 4>(work, at, to),
-            (_, 1) => products::<A, W, TILES, 1>(work, at, to),
-            (_, 2) => products::<A, W, TILES, 2>(work, at, to),
-            (_, 3) => products::<A, W, TILES, 3>(work, at, to),
-            (_, 4) => products::<A, W, TILES, 4>(work, at, to),
-            (_, 5) => products::<A, W, TILES, 5>(work, at, to),
+        match (rows, tiles) {
+            (1, TILES_FOR_ONE..) => products::<A, W, TILES_FOR_ONE, 1>(work, at, to),
+            (1, _) => products::<A, W, TILES, 1>(work, at, to),
+            (2, TILES_FOR_FEW..) => products::<A, W, TILES_FOR_FEW, 2>(work, at, to),
+            (2, _) => products::<A, W, TILES, 2>(work, at, to),
+            (3, TILES_FOR_FEW..) => products::<A, W, TILES_FOR_FEW, 3>(work, at, to),
+            (3, _) => products::<A, W, TILES, 3>(work, at, to),
+            (4, TILES_FOR_FEW..) => products::<A, W, TILES_FOR_FEW, 4>(work, at, to),
+            (4, _) => products::<A, W, TILES, 4>(work, at, to),
+            (5, _) => products::<A, W, TILES, 5>(work, at, to),
             _ => products::<A, W, TILES, ROWS>(work, at, to),
         }
     }
 }
 
-/// Products of `T` tiles and `R` rows, the rows of a tile after one another.
+/// Products of `T` tiles, which is what it returns, and `R` rows, those of a tile after one another.
 ///
 /// # Safety
 /// As for [`multiply_some`].
@@ -156,7 +147,8 @@ unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
     work: &Work<'_>,
     (tile, row): (usize, usize),
     to: &mut [Lanes; TOGETHER_MAX],
-) {
+) -> usize {
+    const { assert!(T * R <= TOGETHER_MAX, "more products than there is room for") };
     let Work { matrix, input, .. } = work;
     let columns = matrix.columns;
     let weights: [&[u8]; T] = std::array::from_fn(|at| matrix.float_tile(tile + at));
@@ -179,4 +171,5 @@ unsafe fn products<A: Arch, W: Wide, const T: usize, const R: usize>(
             A::store(*product, to);
         }
     }
+    T
 }
